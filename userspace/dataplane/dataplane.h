@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The kernel side seen from the supervisor: load, attach, pin, fill and read the BPF objects. The only folder
+ * that includes <bpf/...> or the skeleton. Single thread. Functions return 0 or -errno; `ret_why` arguments, where
+ * there are any, receive a sentence for people (static or owned by the dataplane) that says what to do. */
+#ifndef WEIR_DATAPLANE_H
+#define WEIR_DATAPLANE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weir/cache.h"
+#include "weir/endpoint.h"
+#include "weir/flow.h"
+#include "weir/pool.h"
+#include "weir/verdict.h"
+
+#include "common/macro.h"
+#include "config/config.h"
+#include "route/route.h"
+
+struct weir_dataplane;
+
+/* What happened on one interface. */
+struct weir_dataplane_iface {
+	char name[16];
+	unsigned ifindex;
+	bool is_native;
+	uint32_t mtu;
+};
+
+/* Removes what a dead instance with the same name left: pins, tc filters. Safe when there is nothing. */
+int weir_dataplane_clean(const struct weir_config *conf);
+
+/* Loads every program and map for `conf`, without attaching. -EPERM, -ENOENT (kernel lacks something): *ret_why says. */
+int weir_dataplane_load(const struct weir_config *conf, struct weir_dataplane **ret_dp, char ret_why[256]);
+
+/* Detaches, unpins and frees everything. Takes NULL, returns NULL. */
+struct weir_dataplane *weir_dataplane_free(struct weir_dataplane *dp);
+DEFINE_CLEANUP(struct weir_dataplane *, weir_dataplane_free)
+
+/* Maps that a worker of `pool` inherits: ret_cache[WEIR_CLASS__MAX], ret_tickets. Owned by the dataplane. */
+void weir_dataplane_pool_fds(struct weir_dataplane *dp, uint16_t pool, int *ret_cache, int *ret_tickets);
+const uint64_t *weir_dataplane_cache_secret(struct weir_dataplane *dp);
+
+/* Writes endpoints (wildcards expanded to local addresses), pools and routes. */
+int weir_dataplane_configure(struct weir_dataplane *dp, const struct weir_config *conf,
+			     const struct weir_route_compiled *routes);
+
+/* Puts listening socket `fd` of `endpoint` into the steering map as that of worker `slot`, and attaches the
+ * steering program to its SO_REUSEPORT group. Call for every socket, after listen(). */
+int weir_dataplane_add_socket(struct weir_dataplane *dp, uint16_t endpoint, uint32_t slot, int fd);
+
+/* Attaches sockops, tc and XDP to the interfaces. Fails as a whole; then nothing stays attached. */
+int weir_dataplane_attach(struct weir_dataplane *dp, const struct weir_config *conf, char ret_why[256]);
+size_t weir_dataplane_ifaces(struct weir_dataplane *dp, const struct weir_dataplane_iface **ret_ifaces);
+
+/* Once a second, just after the second began: Date for XDP. Also rotates the cookie secret when it is due, and
+ * removes flows that were idle too long. */
+void weir_dataplane_tick(struct weir_dataplane *dp);
+
+/* Numbers. */
+struct weir_dataplane_stats {
+	uint64_t verdicts[WEIR_VERDICT__MAX];
+	uint64_t misses[WEIR_MISS__MAX];
+	uint64_t flows_xdp, flows_kernel, flows_capacity;
+	uint64_t cache_entries, cache_bytes, cache_reserved;
+};
+int weir_dataplane_stats(struct weir_dataplane *dp, struct weir_dataplane_stats *ret);
+int weir_dataplane_pool_stats(struct weir_dataplane *dp, uint16_t pool, struct weir_pool_stats *ret);
+const char *weir_verdict_name(enum weir_verdict v); /* "HIT_TC" */
+const char *weir_verdict_help(enum weir_verdict v);
+const char *weir_miss_name(enum weir_miss m);
+const char *weir_miss_help(enum weir_miss m);
+
+/* Cache of one pool: calls `fn` for each entry with its class; stops when fn returns non-zero and returns that. */
+int weir_dataplane_cache_each(struct weir_dataplane *dp, uint16_t pool,
+			      int (*fn)(const struct weir_entry *e, enum weir_class c, void *arg), void *arg);
+/* The entry under a key; -ENOENT. */
+int weir_dataplane_cache_get(struct weir_dataplane *dp, uint16_t pool, const struct weir_cache_key *key,
+			     struct weir_entry *ret, enum weir_class *ret_class);
+/* Removes a key from all classes of a pool; returns how many were removed. */
+int weir_dataplane_cache_purge(struct weir_dataplane *dp, uint16_t pool, const struct weir_cache_key *key);
+/* Removes every entry of a pool. */
+int weir_dataplane_cache_flush(struct weir_dataplane *dp, uint16_t pool);
+/* Flow table. */
+int weir_dataplane_flow_each(struct weir_dataplane *dp,
+			     int (*fn)(const struct weir_flow_key *k, const struct weir_flow *f, void *arg), void *arg);
+
+/* One line of `weir doctor`. */
+struct weir_probe {
+	const char *what;	/* "kfunc bpf_sk_assign_tcp_reqsk" */
+	bool is_ok;
+	bool is_needed;		/* false: nice to have */
+	char detail[160];	/* what was found; if missing, what it costs and what to do */
+};
+/* Probes this kernel (and `ifname`, if not NULL) and fills up to `max` rows; returns how many. Needs no dataplane. */
+size_t weir_dataplane_probe(const char *ifname, struct weir_probe *ret_rows, size_t max);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Counters of a worker slot, in memory shared with the supervisor (mmap before fork). Workers add with
+ * relaxed atomics; the supervisor only reads. Active connections: accepted + received - closed - recalled - passed_on. */
+#ifndef WEIR_METRICS_H
+#define WEIR_METRICS_H
+
+#include <stdint.h>
+
+struct weir_metrics_slot {
+	/* any thread of the worker, atomic */
+#define WEIR_ROW(name, help) uint64_t name;
+#include "metrics/counters.def"
+#undef WEIR_ROW
+	uint64_t worker_pid;	/* 0: none; written by the keeper */
+	uint64_t keeper_pid;
+	uint64_t started_at;	/* CLOCK_REALTIME seconds, of the worker */
+	uint64_t restarts;	/* workers started after the first */
+} __attribute__((aligned(64)));
+
+#define weir_metrics_add(slot, name, n) __atomic_fetch_add(&(slot)->name, (uint64_t)(n), __ATOMIC_RELAXED)
+#define weir_metrics_get(slot, name) __atomic_load_n(&(slot)->name, __ATOMIC_RELAXED)
+#define weir_metrics_set(slot, name, v) __atomic_store_n(&(slot)->name, (uint64_t)(v), __ATOMIC_RELAXED)
+
+#endif

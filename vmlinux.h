@@ -367,13 +367,18 @@ struct bpf_devmap_val {
 	} bpf_prog;
 };
 
-struct bpf_spin_lock {
-	__u32 val;
+enum bpf_hdr_start_off {
+	BPF_HDR_START_MAC = 0,
+	BPF_HDR_START_NET = 1,
 };
 
 enum sk_action {
 	SK_DROP = 0,
 	SK_PASS = 1,
+};
+
+struct sock {
+	__u8 opaque[1];
 };
 
 enum {

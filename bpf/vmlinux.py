@@ -13,10 +13,10 @@ import sys
 
 WANTED = """ethhdr iphdr ipv6hdr tcphdr vlan_hdr xdp_md __sk_buff bpf_sock_ops sk_reuseport_md
 bpf_sock bpf_sock_tuple tcp_sock bpf_tcp_req_attrs bpf_map_type xdp_action bpf_redir_neigh
-bpf_devmap_val bpf_spin_lock sk_action""".split()
+bpf_devmap_val bpf_hdr_start_off sk_action sock""".split()
 
-# tcp_sock is only passed on to a kfunc by pointer: its fields are never read.
-OPAQUE = {"tcp_sock"}
+# Only passed on to a kfunc by pointer: their fields are never read.
+OPAQUE = {"tcp_sock", "sock"}
 
 DEF = re.compile(r"^(?:(struct|union|enum) (\w+) \{.*?^\}.*?;|typedef .*?;)\n", re.M | re.S)
 ANON_ENUM = re.compile(r"^enum \{.*?^\};\n", re.M | re.S)

@@ -58,7 +58,7 @@ struct weir_flow {
 	__u32 req_seq;
 	__u32 req_bytes;
 	__u32 resp_bytes; /* without FIN */
-	__u32 handovers;
+	__u32 ts_offset; /* ours: TSval is the millisecond clock plus this */
 	__u64 digest[2];
 	__u64 generation;
 
@@ -74,7 +74,8 @@ struct weir_flow {
 	__u8 snd_wscale; /* the client's shift */
 	__u8 rcv_wscale; /* ours */
 	__u8 retransmits; /* of the last answer */
-	__u32 slot;	/* worker slot chosen at hand-over */
+	__u16 slot;	/* worker slot chosen at hand-over */
+	__u16 window;	/* bytes that we offer to receive */
 };
 _Static_assert(sizeof(struct weir_flow) == 104, "weir_flow has no hidden padding");
 

@@ -9,7 +9,7 @@
 #define WEIR_SLOTS_MAX 256	/* pool slots (worker processes) of all pools together */
 #define WEIR_ROUTES_MAX 16384	/* prefixes in the kernel's route table */
 #define WEIR_HOSTS_MAX 16384	/* (endpoint, bucket, host) groups of prefixes */
-#define WEIR_IFACES_MAX 64	/* interfaces that Weir attaches to */
+#define WEIR_IFINDEX_MAX 4096	/* interfaces are found by ifindex below this */
 
 #define WEIR_HEAD_MAX 4096	/* bytes of a request head that XDP parses; power of two */
 #define WEIR_HOST_MAX 128	/* bytes of a host name that XDP accepts; power of two */

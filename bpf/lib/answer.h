@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Answers from the response cache: finds the entry, checks that this flow can take it as one segment, and
+ * writes it into the frame with the current Date. An element of an LRU map may be recycled under a
+ * reader: key and generation stand at both ends of the value and are compared before and after. */
+#ifndef WEIR_LIB_ANSWER_H
+#define WEIR_LIB_ANSWER_H
+
+#include "lib/base.h"
+#include "lib/flow.h"
+#include "lib/meta.h"
+#include "lib/reply.h"
+#include "lib/verdict.h"
+#include "maps/cache.h"
+
+/* What an answer is made of. In the caller's stack, filled by answer_plan(). */
+struct weir_answer {
+	__u64 digest[2];
+	__u64 generation; /* required, or 0: whatever is there; then that of the entry */
+	__u32 seq;
+	__u32 ack;
+	__u32 window;	  /* the client's */
+	__u32 room;	  /* of one segment */
+	__u32 bytes;	  /* of the response, after answer_check() */
+	__u32 miss;
+	__u16 pool;
+	__u8 is_head;
+	__u8 is_close;
+	__u8 is_write;	  /* 0: only ask whether it could be answered */
+	__u8 pad[3];
+};
+
+enum answer_result {
+	ANSWER_MISS,	/* a->miss says why; the frame is as it was */
+	ANSWER_CHANGED, /* another generation; the frame is as it was */
+	ANSWER_NO_ROOM, /* the frame cannot grow here; it is as it was */
+	ANSWER_BROKEN,	/* the frame is spoiled: drop it */
+	ANSWER_WRITTEN,
+};
+
+static __always_inline struct weir_clock *clock_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&weir_clock, &zero);
+}
+
+/* Is the entry the one that was asked for, whole, fresh, and does it fit? Fills bytes and generation. */
+static __always_inline enum answer_result answer_check(const struct weir_entry *e,
+						       const __u64 *generation_end, __u32 max,
+						       struct weir_answer *a, __u64 now_ns)
+{
+	__u64 generation = *(volatile const __u64 *)&e->generation;
+	__u32 bytes = e->head_bytes + (a->is_head ? 0 : e->body_bytes);
+
+	if (e->digest[0] != a->digest[0] || e->digest[1] != a->digest[1] ||
+	    generation != *(volatile const __u64 *)generation_end || bytes > max) {
+		a->miss = WEIR_MISS_TORN;
+		return ANSWER_MISS;
+	}
+	if (a->generation && a->generation != generation)
+		return ANSWER_CHANGED;
+	if (e->expires_ns <= now_ns) {
+		a->miss = WEIR_MISS_EXPIRED;
+		return a->generation ? ANSWER_CHANGED : ANSWER_MISS;
+	}
+	if (bytes > a->room) {
+		a->miss = WEIR_MISS_MSS;
+		return ANSWER_MISS;
+	}
+	if (bytes > a->window) {
+		a->miss = WEIR_MISS_WINDOW;
+		return ANSWER_MISS;
+	}
+	a->bytes = bytes;
+	a->generation = generation;
+	return ANSWER_WRITTEN;
+}
+
+/* One's complement sum of the payload, native and folded. */
+static __always_inline __u32 answer_sum(const struct weir_entry *e, const struct weir_answer *a,
+					__u32 date_sum)
+{
+	/* big-endian words of "close     " minus those of "keep-alive" */
+	const __u32 close_delta = 0x636c + 0x6f73 + 0x6520 + 0x2020 + 0x2020 + (0xffff - 0x6b65) +
+				  (0xffff - 0x6570) + (0xffff - 0x2d61) + (0xffff - 0x6c69) +
+				  (0xffff - 0x7665);
+	__u64 sum = e->head_sum & 0xffff;
+
+	if (!a->is_head)
+		sum += e->head_bytes & 1 ? csum_swap(e->body_sum) : e->body_sum & 0xffff;
+	sum += e->date_off & 1 ? csum_swap(csum_fold16(date_sum)) : csum_fold16(date_sum);
+	if (a->is_close)
+		sum += e->conn_off & 1 ? csum_swap(csum_fold16(close_delta)) : close_delta;
+	return csum_swap(csum_fold16(sum));
+}
+
+static __always_inline long frame_store(void *ctx, bool is_xdp, __u32 off, const void *from,
+					__u32 bytes)
+{
+	return is_xdp ? bpf_xdp_store_bytes(ctx, off, (void *)from, bytes) :
+			bpf_skb_store_bytes(ctx, off, from, bytes, 0);
+}
+
+/* Makes room for headers and payload and writes the headers. */
+static __always_inline enum answer_result answer_resize(void *ctx, bool is_xdp, struct weir_scratch *s,
+							__u32 payload_bytes)
+{
+	__u32 bytes = s->out_bytes;
+
+	if (is_xdp)
+		return weir_xdp_write(ctx, s, payload_bytes) ? ANSWER_WRITTEN : ANSWER_NO_ROOM;
+	if (bpf_skb_change_tail(ctx, bytes + payload_bytes, 0))
+		return ANSWER_NO_ROOM;
+	opaque(bytes);
+	if (bytes < 54 || bytes > WEIR_OUT_MAX)
+		return ANSWER_BROKEN;
+	return bpf_skb_store_bytes(ctx, 0, s->out, bytes, 0) ? ANSWER_BROKEN : ANSWER_WRITTEN;
+}
+
+/* Writes entry `e` (of `max` bytes) as the reply to the packet in s->pkt. */
+static __always_inline enum answer_result answer_write(void *ctx, bool is_xdp, struct weir_scratch *s,
+						       const struct weir_flow *f, struct weir_entry *e,
+						       const __u8 *bytes, const __u64 *generation_end,
+						       __u32 max, struct weir_answer *a)
+{
+	struct weir_clock *clock = clock_get();
+	struct weir_reply r = {
+		.seq = a->seq,
+		.ack = a->ack,
+		.payload_bytes = a->bytes,
+		.tcp_flags = WEIR_TCP_ACK | WEIR_TCP_PSH | (a->is_close ? WEIR_TCP_FIN : 0),
+		.window = flow_window(f),
+		.has_ts = f->flags & WEIR_FLOW_TS,
+		.ts_val = flow_ts(f, &s->pkt),
+		.ts_ecr = f->ts_recent,
+	};
+	enum answer_result result;
+	struct weir_date *date;
+	char conn[] = { 'c', 'l', 'o', 's', 'e', ' ', ' ', ' ', ' ', ' ' };
+	__u32 n = a->bytes, at;
+
+	if (!clock)
+		return ANSWER_NO_ROOM;
+	date = &clock->dates[*(volatile __u32 *)&clock->current & 1];
+	r.payload_sum = answer_sum(e, a, date->sum);
+	if (!weir_reply_build(ctx, is_xdp, s, &r))
+		return ANSWER_NO_ROOM;
+	result = answer_resize(ctx, is_xdp, s, n);
+	if (result != ANSWER_WRITTEN)
+		return result;
+	at = s->out_bytes;
+	opaque(n);
+	if (n < 1 || n > max)
+		return ANSWER_BROKEN;
+	if (frame_store(ctx, is_xdp, at, bytes, n) ||
+	    frame_store(ctx, is_xdp, at + e->date_off, date->text, WEIR_DATE_BYTES))
+		return ANSWER_BROKEN;
+	if (a->is_close && frame_store(ctx, is_xdp, at + e->conn_off, conn, WEIR_CONN_BYTES))
+		return ANSWER_BROKEN;
+	barrier();
+	if (*(volatile const __u64 *)&e->generation != a->generation ||
+	    *(volatile const __u64 *)generation_end != a->generation)
+		return ANSWER_BROKEN;
+	return ANSWER_WRITTEN;
+}
+
+/* Looks one class up and writes the reply, or says that it could. */
+#define DEFINE_ANSWER_CLASS(letter, limit)                                                         \
+	static __always_inline enum answer_result answer_##letter(                                 \
+		void *ctx, bool is_xdp, struct weir_scratch *s, const struct weir_flow *f,         \
+		struct weir_answer *a)                                                             \
+	{                                                                                          \
+		__u32 pool = a->pool;                                                              \
+		void *inner = bpf_map_lookup_elem(&weir_cache_##letter, &pool);                    \
+		struct weir_entry_##letter *e;                                                     \
+		enum answer_result result;                                                         \
+                                                                                                   \
+		if (!inner)                                                                        \
+			return ANSWER_MISS;                                                        \
+		e = bpf_map_lookup_elem(inner, a->digest);                                         \
+		if (!e)                                                                            \
+			return ANSWER_MISS;                                                        \
+		result = answer_check(&e->head, &e->generation_end, limit, a, s->pkt.now_ns);      \
+		if (result != ANSWER_WRITTEN)                                                      \
+			return result;                                                             \
+		if (!a->is_write)                                                                  \
+			return ANSWER_WRITTEN;                                                     \
+		result = answer_write(ctx, is_xdp, s, f, &e->head, e->bytes, &e->generation_end,   \
+				      limit, a);                                                   \
+		if (result == ANSWER_WRITTEN)                                                      \
+			__sync_fetch_and_add(&e->head.hits, 1);                                    \
+		return result;                                                                     \
+	}
+
+DEFINE_ANSWER_CLASS(s, WEIR_BYTES_S)
+DEFINE_ANSWER_CLASS(m, WEIR_BYTES_M)
+DEFINE_ANSWER_CLASS(l, WEIR_BYTES_L)
+
+/* Tries the classes from the smallest. Those that no segment of this flow can carry are not looked at:
+ * what they would hold counts as not cached. */
+static __always_inline int answer_any(void *ctx, bool is_xdp, struct weir_scratch *s,
+				      const struct weir_flow *f, struct weir_answer *a)
+{
+	enum answer_result result;
+
+	if (!s || !f || !a)
+		return ANSWER_MISS;
+	a->miss = WEIR_MISS_NOT_CACHED;
+	result = answer_s(ctx, is_xdp, s, f, a);
+	if (result != ANSWER_MISS || a->miss != WEIR_MISS_NOT_CACHED || a->room <= WEIR_BYTES_S)
+		return result;
+	result = answer_m(ctx, is_xdp, s, f, a);
+	if (result != ANSWER_MISS || a->miss != WEIR_MISS_NOT_CACHED || a->room <= WEIR_BYTES_M)
+		return result;
+	return answer_l(ctx, is_xdp, s, f, a);
+}
+
+/* The same for each hook: global functions, so that the verifier walks each once. enum answer_result. */
+int weir_xdp_answer(struct xdp_md *ctx, struct weir_scratch *s, struct weir_flow *f,
+		    struct weir_answer *a);
+int weir_tc_answer(struct __sk_buff *ctx, struct weir_scratch *s, struct weir_flow *f,
+		   struct weir_answer *a);
+
+/* Has the clock run lately? Without it Date would be wrong, so nothing is answered. */
+static __always_inline bool weir_clock_runs(__u64 now_ns)
+{
+	struct weir_clock *clock = clock_get();
+	__u64 written;
+
+	if (!clock)
+		return false;
+	written = clock->dates[clock->current & 1].written_ns;
+	return now_ns - written < WEIR_CLOCK_STALE_MS * 1000000ULL || written > now_ns;
+}
+
+/* Notes an answer that is on its way: moves the flow on and remembers it for a retransmission. False: another CPU
+ * was first; the frame must be dropped. */
+static __always_inline bool weir_answer_commit(struct weir_flow *f, const struct weir_pkt *p,
+					       const struct weir_answer *a)
+{
+	struct weir_pool_stats *st;
+
+	if (!flow_move(f, p->seq, p->ack, p->seq + p->payload_bytes,
+		       p->ack + a->bytes + (a->is_close ? 1 : 0)))
+		return false;
+	f->req_seq = p->seq;
+	f->req_bytes = p->payload_bytes;
+	f->resp_bytes = a->bytes;
+	f->digest[0] = a->digest[0];
+	f->digest[1] = a->digest[1];
+	f->generation = a->generation;
+	f->pool = a->pool;
+	f->snd_una = p->ack;
+	f->retransmits = 0;
+	f->requests++;
+	f->flags = (f->flags & (__u8)~(WEIR_FLOW_HEAD | WEIR_FLOW_CLOSE)) |
+		   (a->is_head ? WEIR_FLOW_HEAD : 0) | (a->is_close ? WEIR_FLOW_CLOSE : 0);
+	if (a->is_close)
+		f->state = WEIR_FLOW_FIN_SENT;
+	st = weir_stats_of(a->pool);
+	if (st) {
+		st->hits++;
+		st->hit_bytes += a->bytes;
+	}
+	return true;
+}
+
+/* The last answer again, as it was: same bytes, same place in the stream. */
+static __always_inline void weir_answer_again(const struct weir_flow *f, struct weir_answer *a)
+{
+	a->digest[0] = f->digest[0];
+	a->digest[1] = f->digest[1];
+	a->generation = f->generation;
+	a->is_head = !!(f->flags & WEIR_FLOW_HEAD);
+	a->is_close = !!(f->flags & WEIR_FLOW_CLOSE);
+	a->seq = f->snd_nxt - f->resp_bytes - a->is_close;
+	a->ack = f->rcv_nxt;
+	a->window = ~0u;
+	a->room = flow_room(f);
+	a->pool = f->pool;
+	a->is_write = 1;
+}
+
+#endif

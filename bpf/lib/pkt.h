@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* From a frame to struct weir_pkt: Ethernet with at most one VLAN tag, IPv4 or IPv6, TCP to one of our
+ * endpoints. Everything else passes. Used by weir_xdp (which trusts nothing) and weir_tc (which sees
+ * what XDP let through). */
+#ifndef WEIR_LIB_PKT_H
+#define WEIR_LIB_PKT_H
+
+#include "lib/base.h"
+#include "lib/csum.h"
+#include "lib/verdict.h"
+#include "maps/endpoint.h"
+
+static __always_inline struct weir_secrets *weir_secrets_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&weir_secrets, &zero);
+}
+
+/* Copies `bytes` at `off` of the frame, whichever hook this is. */
+static __always_inline long frame_load(void *ctx, bool is_xdp, __u32 off, void *to, __u32 bytes)
+{
+	return is_xdp ? bpf_xdp_load_bytes(ctx, off, to, bytes) :
+			bpf_skb_load_bytes(ctx, off, to, bytes);
+}
+
+/* IPv4 header at `ip`: lengths, addresses, header checksum, fragments. */
+static __always_inline enum weir_verdict parse_ip4(struct weir_pkt *p, void *ip, void *end)
+{
+	struct iphdr *h = ip;
+	__u32 total, header;
+
+	if (ip + sizeof(*h) > end)
+		return WEIR_VERDICT_PASS_NOT_OURS;
+	if (h->protocol != IPPROTO_TCP)
+		return WEIR_VERDICT_PASS_NOT_OURS;
+	header = h->ihl * 4u;
+	total = bpf_ntohs(h->tot_len);
+	if (h->version != 4 || header < sizeof(*h) || total < header + sizeof(struct tcphdr) ||
+	    p->l3_off + total > p->frame_bytes)
+		return WEIR_VERDICT_PASS_MALFORMED;
+	p->is_v6 = 0;
+	p->has_ip_options = header > sizeof(*h);
+	p->l4_off = p->l3_off + header;
+	p->l4_bytes = total - header;
+	p->key.client.word[0] = 0;
+	p->key.client.word[1] = 0;
+	p->key.client.word[2] = bpf_htonl(0xffff);
+	p->key.client.word[3] = h->saddr;
+	p->key.server.word[0] = 0;
+	p->key.server.word[1] = 0;
+	p->key.server.word[2] = bpf_htonl(0xffff);
+	p->key.server.word[3] = h->daddr;
+	if (h->frag_off & bpf_htons(0x3fff)) /* MF or an offset; DF is 0x4000 */
+		return WEIR_VERDICT_PASS_FRAGMENT;
+	/* With options the kernel checks the header sum: such packets are handed over anyway. */
+	if (header == sizeof(*h) && csum_fold16(csum_words(h, sizeof(*h))) != 0xffff)
+		return WEIR_VERDICT_PASS_CHECKSUM;
+	return WEIR_VERDICT_MORE;
+}
+
+/* IPv6 header at `ip`, TCP directly behind it. Extension headers are the kernel's. */
+static __always_inline enum weir_verdict parse_ip6(struct weir_pkt *p, void *ip, void *end)
+{
+	struct ipv6hdr *h = ip;
+	__u32 bytes;
+
+	if (ip + sizeof(*h) > end)
+		return WEIR_VERDICT_PASS_NOT_OURS;
+	if (h->nexthdr != IPPROTO_TCP)
+		return WEIR_VERDICT_PASS_NOT_OURS;
+	bytes = bpf_ntohs(h->payload_len);
+	if (h->version != 6 || bytes < sizeof(struct tcphdr) ||
+	    p->l3_off + sizeof(*h) + bytes > p->frame_bytes)
+		return WEIR_VERDICT_PASS_MALFORMED;
+	p->is_v6 = 1;
+	p->has_ip_options = 0;
+	p->l4_off = p->l3_off + sizeof(*h);
+	p->l4_bytes = bytes;
+	__builtin_memcpy(&p->key.client, &h->saddr, 16);
+	__builtin_memcpy(&p->key.server, &h->daddr, 16);
+	return WEIR_VERDICT_MORE;
+}
+
+/* Is the destination one of our endpoints? Fills endpoint, default_pool, buckets. */
+static __always_inline bool is_endpoint(struct weir_pkt *p)
+{
+	struct weir_endpoint_key k = { .addr = p->key.server, .port = p->key.server_port };
+	struct weir_endpoint *e = bpf_map_lookup_elem(&weir_endpoints, &k);
+
+	if (!e)
+		return false;
+	p->endpoint = e->id;
+	p->default_pool = e->pool;
+	p->buckets = e->buckets;
+	return e->flags & WEIR_ENDPOINT_HTTP;
+}
+
+/* A source that no client can have: the kernel drops and counts it. */
+static __always_inline bool is_martian(const struct weir_pkt *p)
+{
+	__u32 first = bpf_ntohl(p->key.client.word[3]) >> 24;
+
+	if (p->is_v6)
+		return (p->key.client.word[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000) ||
+		       !(p->key.client.word[0] | p->key.client.word[1] | p->key.client.word[2] |
+			 p->key.client.word[3]);
+	return first == 0 || first >= 224;
+}
+
+/* TCP header fields at `h`; options are read by weir_options(). */
+static __always_inline enum weir_verdict parse_tcp(struct weir_pkt *p, struct tcphdr *h)
+{
+	__u8 *raw = (__u8 *)h;
+
+	p->seq = bpf_ntohl(h->seq);
+	p->ack = bpf_ntohl(h->ack_seq);
+	p->window = bpf_ntohs(h->window);
+	p->csum = h->check;
+	p->tcp_flags = raw[13];
+	p->header_bytes = (raw[12] >> 4) * 4u;
+	if (p->header_bytes < sizeof(*h) || p->header_bytes > p->l4_bytes)
+		return WEIR_VERDICT_PASS_MALFORMED;
+	p->payload_bytes = p->l4_bytes - p->header_bytes;
+	return WEIR_VERDICT_MORE;
+}
+
+/* Parses the frame up to the TCP header. PASS_* verdicts when it is not for us; MORE otherwise. */
+static __always_inline enum weir_verdict weir_pkt_parse(struct weir_pkt *p, void *data, void *data_end,
+							__u32 frame_bytes, __u32 ifindex)
+{
+	struct weir_iface *iface = bpf_map_lookup_elem(&weir_ifaces, &ifindex);
+	struct ethhdr *eth = data;
+	enum weir_verdict v;
+	__u16 proto;
+	__u32 off;
+
+	if (!iface || (void *)(eth + 1) > data_end)
+		return WEIR_VERDICT_PASS_NOT_OURS;
+	proto = eth->h_proto;
+	off = sizeof(*eth);
+	if (proto == bpf_htons(ETH_P_8021Q)) {
+		if (data + 18 > data_end)
+			return WEIR_VERDICT_PASS_NOT_OURS;
+		proto = *(__u16 *)(data + 16);
+		off = 18;
+	}
+	p->l3_off = off;
+	p->frame_bytes = frame_bytes;
+	p->ifindex = ifindex;
+	if (proto == bpf_htons(ETH_P_IP))
+		v = parse_ip4(p, data + off, data_end);
+	else if (proto == bpf_htons(ETH_P_IPV6))
+		v = parse_ip6(p, data + off, data_end);
+	else
+		return WEIR_VERDICT_PASS_NOT_OURS;
+	if (v != WEIR_VERDICT_MORE && v != WEIR_VERDICT_PASS_FRAGMENT)
+		return v;
+
+	off = p->l4_off;
+	opaque(off);
+	off &= 0x7f;
+	if (data + off + sizeof(struct tcphdr) > data_end)
+		return v == WEIR_VERDICT_MORE ? WEIR_VERDICT_PASS_MALFORMED : v;
+	p->key.client_port = *(__u16 *)(data + off);
+	p->key.server_port = *(__u16 *)(data + off + 2);
+	*(__u32 *)p->key.pad = 0;
+	if (!is_endpoint(p))
+		return WEIR_VERDICT_PASS_NOT_OURS;
+	if (v != WEIR_VERDICT_MORE) /* a later fragment's bytes are no ports: the caller looks at its own risk */
+		return v;
+	p->iface_flags = iface->flags;
+	p->mtu = iface->mtu;
+	if (*(__u32 *)eth->h_dest != *(__u32 *)iface->mac ||
+	    *(__u16 *)(eth->h_dest + 4) != *(__u16 *)(iface->mac + 4))
+		return WEIR_VERDICT_PASS_NOT_OURS;
+	if (is_martian(p))
+		return WEIR_VERDICT_PASS_MALFORMED;
+	return parse_tcp(p, data + off);
+}
+
+/* Copies the TCP segment to head[], zeroes what follows and, unless the link is local memory and holds
+ * the bare pseudo-header sum, verifies its checksum. Segments larger than the buffer are not copied: they
+ * are never the plain case, and the kernel verifies what it is handed. */
+static __always_inline enum weir_verdict weir_segment_load(void *ctx, bool is_xdp,
+							   struct weir_scratch *s)
+{
+	struct weir_pkt *p = &s->pkt;
+	__u64 sum = csum_pseudo(&p->key, p->is_v6, p->l4_bytes);
+	__u32 bytes = p->l4_bytes;
+	__u32 i, at;
+
+	if (bytes > WEIR_HEAD_MAX)
+		bytes = p->header_bytes;
+	opaque(bytes);
+	if (bytes < sizeof(struct tcphdr) || bytes > WEIR_HEAD_MAX)
+		return WEIR_VERDICT_PASS_MALFORMED;
+	if (frame_load(ctx, is_xdp, p->l4_off, s->head, bytes))
+		return WEIR_VERDICT_PASS_MALFORMED;
+	at = bytes & (WEIR_HEAD_MAX * 2 - 1);
+	if (at > WEIR_HEAD_MAX)
+		return WEIR_VERDICT_PASS_MALFORMED;
+	*(__u64 *)(s->head + at) = 0;
+	if (p->l4_bytes > WEIR_HEAD_MAX)
+		return WEIR_VERDICT_MORE;
+	if ((p->iface_flags & WEIR_IFACE_LOCAL) && p->csum == csum_fold16(sum))
+		return WEIR_VERDICT_MORE;
+
+	sum = csum_fold16(sum);
+	/* bpf_csum_diff() takes at most 512 bytes on kernels before 6.13. */
+#pragma clang loop unroll(disable)
+	for (i = 0; i < WEIR_HEAD_MAX / 512; i++) {
+		__u32 left = bytes - i * 512;
+
+		if (i * 512 >= bytes)
+			break;
+		left = (left + 3) & ~3u;
+		opaque(left);
+		if (left > 512)
+			left = 512;
+		sum = bpf_csum_diff(NULL, 0, (__be32 *)(s->head + i * 512), left, (__u32)sum);
+		sum &= 0xffffffff;
+	}
+	return csum_fold16(sum) == 0xffff ? WEIR_VERDICT_MORE : WEIR_VERDICT_PASS_CHECKSUM;
+}
+
+/* Reads the TCP options from head[]. RFC 9293 3.1, RFC 7323. A malformed list ends the reading, as in
+ * tcp_parse_options(). */
+static __always_inline void weir_options(struct weir_scratch *s)
+{
+	struct weir_pkt *p = &s->pkt;
+	__u32 end = p->header_bytes;
+	__u32 at = sizeof(struct tcphdr);
+	__u32 i;
+
+	p->has_ts = 0;
+	p->mss_opt = 0;
+	p->wscale_opt = WEIR_NO_OPT;
+	p->has_sack = 0;
+	/* NOP NOP timestamps: what Linux sends on every segment but SYN. */
+	if (end == 32 && *(__u32 *)(s->head + 20) == bpf_htonl(0x0101080a)) {
+		p->has_ts = 1;
+		p->ts_val = bpf_ntohl(*(__u32 *)(s->head + 24));
+		p->ts_ecr = bpf_ntohl(*(__u32 *)(s->head + 28));
+		return;
+	}
+#pragma clang loop unroll(disable)
+	for (i = 0; i < 40; i++) {
+		__u32 kind, len;
+
+		at &= 0x3f;
+		if (at >= end)
+			break;
+		kind = s->head[at];
+		if (kind == 0)
+			break;
+		if (kind == 1) {
+			at++;
+			continue;
+		}
+		len = s->head[at + 1];
+		if (len < 2 || at + len > end)
+			break;
+		if (kind == 2 && len == 4) {
+			p->mss_opt = (__u16)(s->head[at + 2] << 8 | s->head[at + 3]);
+		} else if (kind == 3 && len == 3) {
+			p->wscale_opt = s->head[at + 2] > 14 ? 14 : s->head[at + 2];
+		} else if (kind == 4 && len == 2) {
+			p->has_sack = 1;
+		} else if (kind == 8 && len == 10) {
+			p->has_ts = 1;
+			p->ts_val = bpf_ntohl(*(__u32 *)(s->head + at + 2));
+			p->ts_ecr = bpf_ntohl(*(__u32 *)(s->head + at + 6));
+		}
+		at += len;
+	}
+}
+
+/* weir_segment_load() for XDP, walked once by the verifier. enum weir_verdict. */
+int weir_xdp_load(struct xdp_md *ctx, struct weir_scratch *s);
+
+#endif

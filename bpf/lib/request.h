@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* From a segment with payload to a decision: which pool, which cache key, or why a worker must see it. */
+#ifndef WEIR_LIB_REQUEST_H
+#define WEIR_LIB_REQUEST_H
+
+#include "lib/answer.h"
+#include "lib/base.h"
+#include "lib/http_head.h"
+#include "lib/key.h"
+#include "lib/route.h"
+
+static __always_inline bool pool_is_cached(__u32 pool)
+{
+	struct weir_pool *p = bpf_map_lookup_elem(&weir_pools, &pool);
+
+	return p && (p->flags & WEIR_POOL_CACHED);
+}
+
+int weir_request_classify(struct weir_scratch *s);
+
+/* Parses, routes and keys the request in head[]. s->req.miss is WEIR_MISS_NONE if the cache may be asked; s->req.pool is
+ * the pool in any case, the endpoint's default where the request does not tell. */
+__noinline int weir_request_classify(struct weir_scratch *s)
+{
+	struct weir_secrets *sec = weir_secrets_get();
+	struct weir_pkt *p;
+	struct weir_req *r;
+
+	if (!s || !sec)
+		return 0;
+	p = &s->pkt;
+	r = &s->req;
+	weir_head_parse(s);
+	r->pool = 0;
+	if (r->has_host && r->target_bytes)
+		weir_route_lookup(s, sec->cache_key);
+	if (!r->pool) {
+		r->pool = p->default_pool;
+		head_miss(r, WEIR_MISS_NO_ROUTE);
+	}
+	if (p->tcp_flags & (WEIR_TCP_URG | WEIR_TCP_FIN))
+		head_miss(r, WEIR_MISS_TCP_FLAGS);
+	if (p->has_ip_options)
+		head_miss(r, WEIR_MISS_IP_OPTIONS);
+	if (!r->miss && !pool_is_cached(r->pool))
+		r->miss = WEIR_MISS_POOL_OFF;
+	if (!r->miss && !weir_clock_runs(p->now_ns))
+		r->miss = WEIR_MISS_CLOCK;
+	if (!r->miss)
+		weir_key_of(s, sec->cache_key);
+	return 0;
+}
+
+/* Fills `a` for the classified request of flow `f`. */
+static __always_inline void weir_request_answer(const struct weir_scratch *s, const struct weir_flow *f,
+						struct weir_answer *a)
+{
+	const struct weir_req *r = &s->req;
+
+	a->digest[0] = r->digest[0];
+	a->digest[1] = r->digest[1];
+	a->generation = 0;
+	a->seq = s->pkt.ack;
+	a->ack = s->pkt.seq + s->pkt.payload_bytes;
+	a->window = flow_client_window(f, &s->pkt);
+	a->room = flow_room(f);
+	a->pool = r->pool;
+	a->is_head = r->is_head;
+	a->is_close = r->wants_close;
+	a->is_write = 1;
+}
+
+static __always_inline __u8 answer_flags(const struct weir_answer *a)
+{
+	return (a->is_head ? META_HEAD : 0) | (a->is_close ? META_CLOSE : 0);
+}
+
+#endif

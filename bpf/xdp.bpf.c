@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/* weir_xdp: sees every packet first. SYNs are answered with cookies, requests from the cache; what a
+ * worker must see goes up. Runs in softirq on the CPU that received the packet. */
+#include "lib/base.h"
+#include "lib/fresh.h"
+#include "lib/lent.h"
+#include "lib/owned.h"
+#include "lib/pkt.h"
+#include "lib/verdict.h"
+
+__noinline int weir_xdp_load(struct xdp_md *ctx, struct weir_scratch *s)
+{
+	return s ? weir_segment_load(ctx, true, s) : WEIR_VERDICT_PASS_MALFORMED;
+}
+
+__noinline int weir_xdp_answer(struct xdp_md *ctx, struct weir_scratch *s, struct weir_flow *f,
+			       struct weir_answer *a)
+{
+	return answer_any(ctx, true, s, f, a);
+}
+
+/* Packets of connections without a flow: births by cookie, TIME-WAIT, strangers. */
+static __always_inline enum weir_verdict no_flow(struct xdp_md *ctx, struct weir_scratch *s,
+						 struct weir_flow **ret_flow)
+{
+	struct weir_pkt *p = &s->pkt;
+	enum weir_verdict v = weir_timewait_packet(ctx, s);
+
+	if (v != WEIR_VERDICT_MORE)
+		return v;
+	if ((p->tcp_flags & (WEIR_TCP_SYN | WEIR_TCP_ACK | WEIR_TCP_RST)) == WEIR_TCP_SYN)
+		return weir_syn(ctx, s);
+	if ((p->tcp_flags & (WEIR_TCP_SYN | WEIR_TCP_ACK | WEIR_TCP_RST)) != WEIR_TCP_ACK)
+		return WEIR_VERDICT_PASS_NO_FLOW;
+	*ret_flow = weir_flow_accept(s);
+	if (!*ret_flow)
+		return WEIR_VERDICT_PASS_NO_FLOW;
+	if (!p->payload_bytes && !(p->tcp_flags & WEIR_TCP_FIN))
+		return WEIR_VERDICT_ACCEPTED;
+	return WEIR_VERDICT_MORE;
+}
+
+/* A fragment's first piece may belong to a connection that the kernel knows nothing of. */
+static __always_inline enum weir_verdict fragment(const struct weir_pkt *p)
+{
+	struct weir_flow *f = weir_flow_find(p);
+
+	return f && f->owner == WEIR_OWNER_XDP ? WEIR_VERDICT_DROP_FRAGMENT :
+						 WEIR_VERDICT_PASS_FRAGMENT;
+}
+
+static __always_inline enum weir_verdict classify(struct xdp_md *ctx, struct weir_scratch *s)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct weir_pkt *p = &s->pkt;
+	struct weir_flow *f;
+	enum weir_verdict v;
+	bool is_syn;
+
+	v = weir_pkt_parse(p, data, end, (__u32)(end - data), ctx->ingress_ifindex);
+	if (v == WEIR_VERDICT_PASS_FRAGMENT)
+		return fragment(p);
+	if (v != WEIR_VERDICT_MORE)
+		return v;
+	p->now_ns = bpf_ktime_get_ns();
+	f = weir_flow_find(p);
+	is_syn = (p->tcp_flags & (WEIR_TCP_SYN | WEIR_TCP_ACK | WEIR_TCP_RST)) == WEIR_TCP_SYN;
+	if (f && f->owner == WEIR_OWNER_KERNEL && !is_syn)
+		return weir_lent_packet(ctx, s, f);
+	v = weir_xdp_load(ctx, s);
+	if (v != WEIR_VERDICT_MORE)
+		return v;
+	weir_options(s);
+	if (f && f->owner == WEIR_OWNER_KERNEL) {
+		/* a SYN: the socket answers it, if there is one */
+		__u32 state = weir_socket_state(ctx, p);
+
+		if (state && state != BPF_TCP_LISTEN)
+			return WEIR_VERDICT_PASS_KERNEL_SYN;
+		bpf_map_delete_elem(&weir_flows, &p->key);
+		f = NULL;
+	}
+	if (!f) {
+		v = no_flow(ctx, s, &f);
+		if (v != WEIR_VERDICT_MORE || !f)
+			return v;
+	}
+	return weir_owned_packet(ctx, s, f);
+}
+
+SEC("xdp")
+int weir_xdp(struct xdp_md *ctx)
+{
+	struct weir_scratch *s = weir_scratch_get();
+
+	return s ? weir_xdp_action(classify(ctx, s)) : XDP_PASS;
+}

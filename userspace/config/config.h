@@ -14,6 +14,17 @@
 
 #include "common/macro.h"
 
+#define WEIR_VERSION "0.1.0"
+#define WEIR_CONF_FILE "/etc/weir/weir.conf" /* read when the command line names neither a file nor a root */
+
+/* Names of the parameters, WEIR_PARAM_GLOBAL_flows. */
+enum weir_param_id {
+#define WEIR_ROW(scope, name, type, member, def, min, max, help) WEIR_PARAM_##scope##_##name,
+#include "config/params.def"
+#undef WEIR_ROW
+	WEIR_PARAM__MAX,
+};
+
 enum weir_attach {
 	WEIR_ATTACH_AUTO, /* native where the driver has it, else generic, else none, with a message */
 	WEIR_ATTACH_NATIVE,
@@ -47,6 +58,7 @@ struct weir_conf_pool {
 	unsigned keepalive_ms; /* idle connection in a worker, default 120000 */
 	unsigned header_ms;    /* request head must be complete within, default 120000 */
 	int line;	       /* in the configuration file; 0: from options */
+	int lines[WEIR_PARAM__MAX]; /* where each parameter was set, by enum weir_param_id; see WEIR_LINE_* */
 };
 
 struct weir_conf_prefix {
@@ -74,10 +86,102 @@ struct weir_config {
 	unsigned flows;		/* capacity of the flow table, default 262144 */
 	char *control;		/* path of the control socket, default /run/weir.sock */
 	char *name;		/* instance name: pins live in /sys/fs/bpf/weir/<name>; from the control path */
+	char *file;		/* configuration file; NULL: options only */
+	int lines[WEIR_PARAM__MAX]; /* as in weir_conf_pool */
 };
+
+/* Values of `lines` that are no line of the file. */
+#define WEIR_LINE_DEFAULT 0
+#define WEIR_LINE_OPTION (-1)
+
+/* What the command line gave, as text: it goes through the same checks as the file. NULL or 0: not given. Options
+ * win over the file; those of a pool then hold for every pool. `root` and `file` exclude each other. */
+struct weir_conf_options {
+	const char *file;
+	const char *root;
+	const char *attach;
+	const char *control;
+	const char *user;
+	const char *threads;
+	const char *const *listens;
+	size_t listens_count;
+	const char *const *interfaces;
+	size_t interfaces_count;
+	bool no_kernel_cache;
+};
+
+/* One finding. `where` is the file or an option's name; `line` is 0 where there is none. */
+struct weir_conf_diag {
+	bool is_warning;
+	char *where;
+	int line;
+	char *text;
+};
+
+/* Everything found, in the order of the file. Start from {}. */
+struct weir_conf_report {
+	struct weir_conf_diag *rows;
+	size_t count;
+	size_t errors;
+};
+void weir_conf_report_fini(struct weir_conf_report *r);
+/* Writes "FILE:LINE: text" (with "warning: " where it is one), cut to fit. */
+void weir_conf_diag_format(const struct weir_conf_diag *d, char *buf, size_t bytes);
+
+/* Reads the file (when there is one) and the options, fills in defaults, checks everything. -EINVAL when the report
+ * has errors (all that could be found in one go); -ENOENT when there is no file and no root; -ENOMEM. The report
+ * may hold warnings when 0 is returned. */
+int weir_config_load(const struct weir_conf_options *o, struct weir_conf_report *report, struct weir_config **ret);
 
 /* Frees the configuration and all that it owns. Takes NULL, returns NULL. */
 struct weir_config *weir_config_free(struct weir_config *c);
 DEFINE_CLEANUP(struct weir_config *, weir_config_free)
+
+/* One row of params.def, for `weir check` and the manual. */
+enum weir_param_scope {
+	WEIR_SCOPE_GLOBAL,
+	WEIR_SCOPE_POOL,
+};
+enum weir_param_type {
+	WEIR_TYPE_STRING,   /* char * */
+	WEIR_TYPE_PATH,	    /* char *, made absolute */
+	WEIR_TYPE_COUNT,    /* unsigned */
+	WEIR_TYPE_TIME,	    /* unsigned milliseconds; written "30s", "2min", "500ms", or a number of seconds */
+	WEIR_TYPE_FLAG,	    /* bool */
+	WEIR_TYPE_ATTACH,   /* enum weir_attach */
+	WEIR_TYPE_LISTENS,  /* list: weir_config.listens */
+	WEIR_TYPE_NAMES,    /* list: weir_config.interfaces */
+	WEIR_TYPE_PREFIXES, /* list: weir_config.prefixes */
+};
+struct weir_param {
+	enum weir_param_scope scope;
+	enum weir_param_type type;
+	const char *name;
+	size_t offset;	 /* of the member in weir_config or weir_conf_pool */
+	const char *def; /* as it would be written; "" where the help says what happens */
+	long min, max;	 /* of COUNT, and of TIME in milliseconds */
+	const char *help;
+};
+extern const struct weir_param weir_params[WEIR_PARAM__MAX];
+/* Writes the value of a parameter that is no list, as a file would have it. `base`: the config or the pool. */
+void weir_param_format(const struct weir_param *p, const void *base, char *buf, size_t bytes);
+const char *weir_attach_name(enum weir_attach a);
+
+/* Parses "scheme://host:port/path/" into everything but pool, id and line. -EINVAL: *ret_why (static) says why. */
+int weir_conf_prefix_parse(const char *text, struct weir_conf_prefix *ret, const char **ret_why);
+void weir_conf_prefix_fini(struct weir_conf_prefix *p);
+
+/* Orders prefixes by port, bucket, host or address; then by path. The first alone tells groups of prefixes apart. */
+int weir_conf_prefix_compare_group(const struct weir_conf_prefix *a, const struct weir_conf_prefix *b);
+int weir_conf_prefix_compare(const struct weir_conf_prefix *a, const struct weir_conf_prefix *b);
+
+/* Parses "ADDR:PORT"; an empty or "*" address gives two, IPv4 and IPv6. Returns how many, or -EINVAL and *ret_why. */
+int weir_conf_listen_parse(const char *text, struct weir_conf_listen ret[2], const char **ret_why);
+
+/* Parses an address without port or brackets. False: it is none. */
+bool weir_conf_addr_parse(const char *text, size_t bytes, struct weir_addr *ret, bool *ret_is_v6);
+
+/* Who listens on a TCP port of this address: "nginx (pid 123)". False: nobody that could be found. */
+bool weir_port_holder(const struct weir_conf_listen *l, char *buf, size_t bytes);
 
 #endif

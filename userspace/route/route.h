@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The URL namespace in user space: built once from the configuration, read by workers, `weir route` and
- * `weir why`, and compiled into the kernel's two route maps. Immutable after build; any thread may read. */
+ * `weir why`, and compiled into the kernel's two route maps. Immutable after build; any thread may read.
+ *
+ * Segments are what stands between slashes; a last slash adds none. So "/app" and "/app/" both have the segments
+ * [app], and a request for either matches the prefix "/app/". An empty segment ("//") is a segment that no prefix
+ * has. Paths are compared byte by byte, as Linux file systems do; hosts are in lower case on both sides. */
 #ifndef WEIR_ROUTE_TABLE_H
 #define WEIR_ROUTE_TABLE_H
 
@@ -12,6 +16,9 @@ struct weir_route_table;
 int weir_route_build(const struct weir_config *conf, struct weir_route_table **ret_table);
 struct weir_route_table *weir_route_free(struct weir_route_table *t);
 DEFINE_CLEANUP(struct weir_route_table *, weir_route_free)
+
+/* What one prefix is called in messages: "strong", "host", "subdomain", "ip", "weak". */
+const char *weir_bucket_name(enum weir_bucket b);
 
 /* Finds the prefix for a request: first bucket with a match, then longest path by whole segments.
  * `port` host byte order; `local` the address the connection came in on; `host` lower case without port (may be

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The servers that are compared, behind one interface: a context manager that yields a Running server.
+Only one runs at a time: Weir's programs on an interface would be in the way of the other's packets."""
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+import time
+
+from . import procs
+
+# name -> what to say in the table
+NAMES = {
+    "weir": "Weir",
+    "nginx": "nginx",
+    "nginx-nosendfile": "nginx, sendfile off",
+}
+PORT = 18080
+
+
+class Running:
+    def __init__(self, proc, addr, netns=None, control=None, weir=None):
+        self.proc, self.addr, self.netns, self.control, self.weir = proc, addr, netns, control, weir
+
+    def url(self, path):
+        return f"http://{self.addr}:{PORT}{path}"
+
+    def stats(self):
+        """`weir stats --json`, {} for others."""
+        if not self.control:
+            return {}
+        return json.loads(procs.run([self.weir, "stats", "--json", "--control", self.control], seconds=10))
+
+    def hits(self):
+        return self.stats().get("kernel", {}).get("hits")
+
+
+def fetch(netns, addr, path, seconds=2):
+    """One GET over a plain socket; the whole response, b"" when there is none. Linger 0: leaves no TIME_WAIT."""
+    own = os.open("/proc/self/ns/net", os.O_RDONLY)
+    other = os.open(f"/run/netns/{netns}", os.O_RDONLY) if netns else None
+    try:
+        if other is not None:
+            procs.libc.setns(other, 0)
+        s = socket.socket()
+    finally:
+        if other is not None:
+            procs.libc.setns(own, 0)
+            os.close(other)
+        os.close(own)
+    with s:
+        s.settimeout(seconds)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        data = b""
+        try:
+            s.connect((addr, PORT))
+            s.sendall(f"GET {path} HTTP/1.1\r\nHost: {addr}:{PORT}\r\nConnection: close\r\n\r\n".encode())
+            while chunk := s.recv(65536):
+                data += chunk
+        except OSError:
+            pass
+        return data
+
+
+def tail(path):
+    with open(path, errors="replace") as f:
+        return f.read()[-800:]
+
+
+def wait_ready(proc, log, netns, addr, paths):
+    def is_ready():
+        if proc.poll() is not None:
+            raise procs.BenchError(f"the server ended with {proc.returncode}: {tail(log)}")
+        return fetch(netns, addr, paths[0]).startswith(b"HTTP/1.1 200 ")
+
+    procs.wait_for(is_ready, 10, f"no 200 for {paths[0]}; {tail(log)}")
+    for _ in range(3):  # whatever a server caches from, it has seen now
+        for path in paths:
+            if not fetch(netns, addr, path).startswith(b"HTTP/1.1 200 "):
+                raise procs.BenchError(f"no 200 for {path}")
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def nginx(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=2, connections=2048, paths=("/a/small.txt",),
+          **_):
+    conf, log = f"{bench.dir}/{name}.conf", f"{bench.dir}/{name}.log"
+    with open(f"{bench.here}/compare/nginx.conf") as f:
+        text = f.read()
+    for key, value in {"WORKERS": workers, "CONNECTIONS": connections, "DIR": bench.dir, "LISTEN": f"{addr}:{PORT}", "ROOT_A": bench.root_a,
+                       "ROOT_B": bench.root_b, "SENDFILE": "off" if name == "nginx-nosendfile" else "on"}.items():
+        text = text.replace(f"@{key}@", str(value))
+    with open(conf, "w") as f:
+        f.write(text)
+    proc = procs.spawn(["nginx", "-c", conf, "-p", bench.dir], netns, cpus, log)
+    try:
+        wait_ready(proc, log, netns, addr, paths)
+        yield Running(proc, addr, netns)
+    finally:
+        procs.stop(proc, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def weir(bench, name, addr="127.0.0.1", netns=None, cpus=None, interface="lo", attach="auto",
+         cached=True, pools=False, paths=("/a/small.txt",), **_):
+    del name
+    control, log = f"{bench.dir}/weir.sock", f"{bench.dir}/weir.log"
+    listen = f"{addr}:{PORT}"
+    cmd = [bench.weir, "run", "--attach", attach, "--interface", interface, "--control", control]
+    if pools:
+        conf = f"{bench.dir}/weir.conf"
+        with open(f"{bench.here}/compare/weir.conf") as f:
+            text = f.read()
+        for key, value in {"LISTEN": listen, "PORT": PORT, "ROOT_A": bench.root_a, "ROOT_B": bench.root_b}.items():
+            text = text.replace(f"@{key}@", str(value))
+        with open(conf, "w") as f:
+            f.write(text)
+        cmd += ["-c", conf]
+    else:
+        cmd += ["--root", bench.root_a, "--listen", listen, "--threads", str(bench.threads)]
+    if not cached:
+        cmd += ["--no-kernel-cache"]
+    proc = procs.spawn(cmd, netns, cpus, log)
+    try:
+        wait_ready(proc, log, netns, addr, paths)
+        yield Running(proc, addr, netns, control, bench.weir)
+    finally:
+        procs.stop(proc, signal.SIGTERM)
+
+
+def start(bench, name, **kw):
+    return (weir if name == "weir" else nginx)(bench, name, **kw)

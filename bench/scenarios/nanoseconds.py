@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Scenario 5: nanoseconds of weir_xdp for one hit, one miss, one packet passed. By BPF_PROG_TEST_RUN on the running
+program (bench/bpf/ns.c says how), and for hits also as the mean in real traffic, by kernel.bpf_stats_enabled."""
+import contextlib
+import json
+import os
+
+from harness import netns, procs, servers
+from harness.report import Row
+from scenarios import xdp
+
+STATS = "/proc/sys/kernel/bpf_stats_enabled"
+MISS = "/a/there-is-none.txt"
+
+
+@contextlib.contextmanager
+def bpf_stats():
+    """Run time statistics of all programs, for a while; the setting is put back."""
+    with open(STATS) as f:
+        before = f.read()
+    try:
+        with open(STATS, "w") as f:
+            f.write("1")
+        yield
+    finally:
+        with open(STATS, "w") as f:
+            f.write(before)
+
+
+def run_times():
+    """(ns, runs) of the newest program of each name."""
+    programs = json.loads(procs.run(["bpftool", "prog", "show", "-j"], seconds=20))
+    return {p["name"]: (p.get("run_time_ns", 0), p.get("run_cnt", 0))
+            for p in sorted(programs, key=lambda p: p["id"]) if "name" in p}
+
+
+def in_traffic(bench, server_kind, program):
+    """Mean ns of a run of `program` while the generator loops on one core: (ns, runs)."""
+    core = sorted(os.sched_getaffinity(0))[:1]
+    pass_object = None if server_kind == "weir" else f"{bench.tools}/load/pass.bpf.o"
+    with netns.veth_pair(1, pass_object) as (server_ns, client_ns):
+        with servers.start(bench, server_kind, addr=netns.SERVER_IP, netns=server_ns, interface=netns.SERVER_DEV,
+                           attach="native", workers=1, cpus=core, paths=(xdp.PATH,)), bpf_stats():
+            before = run_times().get(program, (0, 0))
+            xdp.generate(bench, client_ns, core, 2)
+            after = run_times()[program]
+    runs = after[1] - before[1]
+    return (after[0] - before[0]) / max(runs, 1), runs
+
+
+def by_test_run(bench):
+    with netns.veth_pair(1) as (server_ns, _):
+        with servers.start(bench, "weir", addr=netns.SERVER_IP, netns=server_ns, interface=netns.SERVER_DEV,
+                           attach="native", paths=(xdp.PATH,)):
+            return json.loads(procs.run([f"{bench.tools}/bpf/ns", netns.SERVER_DEV, netns.SERVER_IP, str(servers.PORT),
+                                         xdp.PATH, MISS, "weir_xdp"], server_ns, 60))
+
+
+def run(bench, key):
+    rows = {
+        "traffic": Row(key + "a", "one hit, mean in traffic (bpf_stats)", "ns", ("abs", 300), True),
+        "hit": Row(key + "b", "one hit, test run", "ns", ("abs", 300), True),
+        "miss": Row(key + "c", "one miss, test run", "ns", None, True),
+        "pass": Row(key + "d", "one packet passed, test run", "ns", None, True),
+    }
+    bench.rows += rows.values()
+    if "weir" not in bench.servers:
+        bench.errors.append(f"{key}: measures Weir only")
+        return
+    with bench.guard(f"{key}a"):
+        floor, _ = in_traffic(bench, "nginx", "bench_pass")
+        ns, runs = in_traffic(bench, "weir", "weir_xdp")
+        rows["traffic"].add("weir", ns)
+        rows["traffic"].notes.append(f"{runs:,} runs, nearly all of them hits; a program that does nothing takes {floor:.0f} ns "
+                                     "by the same clock, which is included")
+    for _ in range(bench.rounds):
+        with bench.guard(f"{key}, test run"):
+            r = by_test_run(bench)
+            for name in ("hit", "miss", "pass"):
+                rows[name].add("weir", max(r[name]["median"] - r["empty"]["median"], 0))
+                rows[name].notes.append(
+                    f"median of {r[name]['samples']} single runs {r[name]['median']} ns (p10 {r[name]['p10']}, p90 "
+                    f"{r[name]['p90']}) less {r['empty']['median']} ns for an empty program"
+                    + (f"; mean of a million repeats {r['pass_repeat']} ns, empty {r['empty_repeat']} ns" if name == "pass" else ""))

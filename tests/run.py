@@ -1,0 +1,247 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Runs test layers that make has built and adds up their results.
+
+    tests/run.py --build build check unit bpf sock fuzz e2e vm
+
+A layer prints what it does, then its totals; the output of a test only when it fails. The last line is
+"N passed, N failed, N skipped". A program that crashes, hangs or reports nothing is one failed test, and
+so is one that cannot be started. The exit code is 1 when something failed.
+"""
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+TREE = pathlib.Path(__file__).resolve().parent.parent
+PYTHON = "/usr/bin/python3"  # the distribution's: python3-pytest and python3-scapy belong to it
+SKIP = 77
+
+# Seconds a program may take; what is stuck is killed with its process group.
+LIMITS = {"check": 120, "unit": 120, "bpf": 240, "sock": 240, "fuzz": 60, "e2e": 780, "vm": 700}
+
+
+class Totals:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __bool__(self):
+        return bool(self.passed or self.failed or self.skipped)
+
+    def __str__(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def run(command, limit, env=None):
+    """Returns (exit code or None when it hung, output)."""
+    process = subprocess.Popen(
+        [str(word) for word in command], cwd=TREE, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=limit)
+        return process.returncode, output.decode(errors="replace")
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        output, _ = process.communicate()
+        return None, output.decode(errors="replace") + f"\nkilled: not done after {limit} s"
+
+
+def describe_end(code):
+    if code is None:
+        return "hung"
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def show(name, output):
+    say(f"  FAIL {name}")
+    for line in output.rstrip().splitlines()[-200:]:
+        say(f"       {line}")
+
+
+def count_junit(path):
+    """Returns Totals and [(name, reason)] of skipped cases from Criterion's and pytest's XML."""
+    totals, skips = Totals(), []
+    cases = {}
+    for suite in ElementTree.parse(path).iter("testsuite"):
+        for case in suite.iter("testcase"):
+            name = f'{case.get("classname") or suite.get("name")}::{case.get("name")}'
+            bad = case.find("failure") is not None or case.find("error") is not None
+            skipped = case.find("skipped")
+            state = "failed" if bad else "skipped" if skipped is not None else "passed"
+            if cases.get(name) != "failed":  # pytest reports a failing teardown as a case of its own
+                cases[name] = state
+            if state == "skipped" and skipped.get("message"):
+                skips.append((name, skipped.get("message")))
+    for state in cases.values():
+        setattr(totals, state, getattr(totals, state) + 1)
+    return totals, skips
+
+
+def count_lines(name, code, output):
+    """Totals of a program that prints a line "ok ..." or "not ok ..." for each case."""
+    totals = Totals()
+    totals.passed = len(re.findall(r"^ok ", output, re.M))
+    totals.failed = len(re.findall(r"^not ok ", output, re.M))
+    totals.skipped = len(re.findall(r"^skipped ", output, re.M))
+    for reason in re.findall(r"^skipped (.*)", output, re.M):
+        say(f"  SKIP {reason}")
+    if code == SKIP and totals.failed == 0:
+        totals.skipped += 1
+        say(f"  SKIP {name}: {output.strip().splitlines()[-1] if output.strip() else 'no reason given'}")
+    elif code not in (0, 1) or not totals or (code == 1 and not totals.failed):
+        totals.failed += 1
+        output += f"\n{describe_end(code)}"
+    if totals.failed:
+        show(name, output)
+    return totals
+
+
+def run_criterion(build, layer, prefix=()):
+    """One program for each tests/LAYER/**/*.c, at the same place under the build directory."""
+    totals = Totals()
+    for source in sorted((TREE / "tests" / layer).rglob("*.c")):
+        name = source.relative_to(TREE / "tests").with_suffix("")
+        program = build / "tests" / name
+        report = program.with_name(program.name + ".xml")
+        report.unlink(missing_ok=True)
+        jobs = "-j0" if layer == "unit" else "-j1"
+        try:
+            code, output = run([*prefix, program, "--verbose", "--timeout=60", jobs, f"--xml={report}"], LIMITS[layer])
+        except OSError as error:
+            code, output = None, str(error)
+        try:
+            mine, _ = count_junit(report)
+        except (OSError, ElementTree.ParseError):
+            mine = Totals()
+        if code == SKIP:
+            mine.skipped += 1
+            say(f"  SKIP {name}: {output.strip().splitlines()[-1] if output.strip() else 'no reason given'}")
+        elif (code != 0 and not mine.failed) or not mine:
+            mine.failed += 1
+            output += f"\n{describe_end(code)}"
+        for reason in re.findall(r"^\[SKIP\] (.*)", output, re.M):
+            say(f"  SKIP {name}: {reason}")
+        if mine.failed:
+            show(name, output)
+        totals.add(mine)
+    return totals
+
+
+def run_check(build):
+    totals = Totals()
+    for script in sorted((TREE / "tests/check").glob("*.sh")):
+        if os.access(script, os.X_OK):
+            totals.add(count_lines(f"check/{script.name}", *run([script], LIMITS["check"])))
+    verifier = build / "tests/check/verifier"
+    if verifier.exists():
+        command = [verifier, build / "weir.bpf.o", TREE / "tests/check/verifier.txt"]
+        totals.add(count_lines("check/verifier", *run(command, LIMITS["check"])))
+    return totals
+
+
+def run_unit(build):
+    return run_criterion(build, "unit")
+
+
+def run_bpf(build):
+    return run_criterion(build, "bpf")
+
+
+def run_sock(build):
+    return run_criterion(build, "sock", ("unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$0" "$@"'))
+
+
+def run_fuzz(build):
+    """Replays the inputs of each driver; with FUZZ_SECONDS in the environment looks for new ones after that."""
+    totals = Totals()
+    seconds = int(os.environ.get("FUZZ_SECONDS", 0))
+    inputs = TREE / "tests/fuzz"
+    for source in sorted(inputs.glob("*.c")):
+        name = source.stem
+        learned = build / "fuzz/corpus" / name
+        learned.mkdir(parents=True, exist_ok=True)
+        known = [path for path in (inputs / "corpus" / name, inputs / "regression" / name) if path.exists()]
+        program = [build / "fuzz" / name, f"-artifact_prefix={build}/fuzz/{name}_", "-timeout=10", "-verbosity=0"]
+        dictionary = inputs / "dict" / ("config.dict" if name in ("config", "address") else "http.dict")
+        commands = [[*program, *(file for folder in known for file in sorted(folder.iterdir()))]]
+        if seconds:
+            commands.append([*program, f"-dict={dictionary}", f"-max_total_time={seconds}", learned, *known])
+        for command in commands:
+            code, output = run(command, LIMITS["fuzz"] + seconds)
+            if code != 0:
+                totals.failed += 1
+                show(f"fuzz/{name}", f"{output}\n{describe_end(code)}")
+                break
+        else:
+            totals.passed += 1
+    return totals
+
+
+def run_e2e(build):
+    report = build / "tests/e2e.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    env = dict(os.environ, BUILD=str(build), PYTHONDONTWRITEBYTECODE="1")
+    command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "tests/e2e"]
+    code, output = run(command, LIMITS["e2e"], env)
+    try:
+        totals, skips = count_junit(report)
+    except (OSError, ElementTree.ParseError):
+        totals, skips = Totals(), []
+    for name, reason in skips:
+        say(f"  SKIP {name}: {reason}")
+    if code not in (0, 5) and not totals.failed:  # 5: no tests
+        totals.failed += 1
+        output += f"\npytest: {describe_end(code)}"
+    if totals.failed:
+        show("e2e", output)
+    return totals
+
+
+def run_vm(build):
+    return count_lines("vm", *run([PYTHON, TREE / "tests/vm/vm.py", "--build", build], LIMITS["vm"]))
+
+
+LAYERS = {
+    "check": (run_check, "style that a program can check, and the verifier's budget"),
+    "unit": (run_unit, "one module at a time"),
+    "bpf": (run_bpf, "packets through the BPF programs"),
+    "sock": (run_sock, "socket programs on real connections, each in its own network namespace"),
+    "fuzz": (run_fuzz, "known inputs of the fuzz drivers"),
+    "e2e": (run_e2e, "the whole of Weir with real clients"),
+    "vm": (run_vm, "Debian's stock kernels in QEMU"),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Runs test layers and adds up their results.")
+    parser.add_argument("--build", type=pathlib.Path, default=TREE / "build")
+    parser.add_argument("layers", nargs="+", choices=LAYERS)
+    arguments = parser.parse_args()
+    totals = Totals()
+    for layer in arguments.layers:
+        function, what = LAYERS[layer]
+        say(f"{layer}: {what}")
+        began = time.monotonic()
+        mine = function(arguments.build.resolve())
+        say(f"{layer}: {mine} ({time.monotonic() - began:.1f} s)")
+        totals.add(mine)
+    say(totals)
+    return 1 if totals.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

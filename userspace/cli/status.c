@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* `weir status`: the instance, its interfaces, pools and workers. */
+#include "cli/cli.h"
+
+#include "ipc/ipc.h"
+
+static void print_kernel(const json_t *kernel)
+{
+	const json_t *ifaces = json_object_get(kernel, "interfaces"), *row;
+	size_t i;
+
+	if (!json_is_true(json_object_get(kernel, "attached"))) {
+		printf("XDP        not attached: %s\n", cmd_get(kernel, "why_not"));
+		return;
+	}
+	json_array_foreach(ifaces, i, row)
+		printf("%-10s %s, %s mode, mtu %lld\n", i ? "" : "XDP", cmd_get(row, "name"), cmd_get(row, "mode"),
+		       (long long)cmd_int(row, "mtu"));
+}
+
+static void print_list(const char *title, const json_t *list)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+		printf("%-10s %s\n", i ? "" : title, json_string_value(item));
+}
+
+static void print_workers(const json_t *reply)
+{
+	struct cmd_text *t = cmd_text_new(8);
+	const json_t *pool, *worker;
+	const char *name;
+	size_t i;
+
+	cmd_text_row(t, "POOL", "STATE", ">SLOT", ">WORKER", ">KEEPER", ">UP", ">RESTARTS", "CACHE");
+	json_object_foreach((json_t *)json_object_get(reply, "pools"), name, pool) {
+		json_array_foreach(json_object_get(pool, "workers"), i, worker) {
+			json_int_t started = cmd_int(worker, "started_at");
+			char slot[16], pid[16], keeper[16];
+
+			snprintf(slot, sizeof(slot), "%d", (int)cmd_int(worker, "slot"));
+			snprintf(pid, sizeof(pid), "%d", (int)cmd_int(worker, "worker_pid"));
+			snprintf(keeper, sizeof(keeper), "%d", (int)cmd_int(worker, "keeper_pid"));
+			cmd_text_row(t, i ? "" : name, i ? "" : cmd_get(pool, "state"), slot, pid, keeper,
+				     started ? cmd_duration((cmd_int(reply, "now") - started) * 1000) : "-",
+				     cmd_number(cmd_int(worker, "restarts")),
+				     json_is_true(json_object_get(pool, "kernel_cache")) ? "kernel" : "none");
+		}
+	}
+	cmd_text_print(t, "");
+}
+
+enum cmd_exit cmd_status(const struct cmd_args *args)
+{
+	_cleanup_json_ json_t *reply = cmd_call(args, json_pack("{s:s}", "command", "status"));
+
+	if (!reply)
+		return CMD_FAILED;
+	if (args->is_json)
+		return cmd_print_json(reply);
+	printf("%-10s %s, version %s, pid %lld, up %s\n", "instance", cmd_get(reply, "instance"),
+	       cmd_get(reply, "version"), (long long)cmd_int(reply, "pid"),
+	       cmd_duration((cmd_int(reply, "now") - cmd_int(reply, "started_at")) * 1000));
+	print_kernel(json_object_get(reply, "kernel"));
+	print_list("listening", json_object_get(reply, "listens"));
+	printf("\n");
+	print_workers(reply);
+	return CMD_OK;
+}

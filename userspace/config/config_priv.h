@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Inside of config/: how parser, options and checks fill one configuration and one report. */
+#ifndef WEIR_CONFIG_PRIV_H
+#define WEIR_CONFIG_PRIV_H
+
+#include <stdarg.h>
+
+#include "config/config.h"
+
+/* Adds a finding. -ENOMEM is left to the caller's next allocation: a lost message changes no result, because
+ * `errors` is counted first. */
+void weir_conf_error(struct weir_conf_report *r, const char *where, int line, const char *fmt, ...) _printf_(4, 5);
+void weir_conf_warning(struct weir_conf_report *r, const char *where, int line, const char *fmt, ...) _printf_(4, 5);
+void weir_conf_report_sort(struct weir_conf_report *r);
+
+/* Sets a parameter that is no list from text. -EINVAL: *ret_why (static, one buffer) says what is expected. */
+int weir_param_set(const struct weir_param *p, void *base, const char *text, const char **ret_why);
+
+/* Gives every parameter of `scope` its default. -ENOMEM. */
+int weir_params_default(enum weir_param_scope scope, void *base);
+
+/* Sets `id` of the configuration (pool NULL) or of the pool and reports what is wrong. -ENOMEM only. */
+int weir_conf_set(struct weir_config *c, struct weir_conf_pool *pool, enum weir_param_id id, const char *text,
+		  const char *where, int line, struct weir_conf_report *report);
+
+/* A new pool with defaults, named and numbered; valid until the next one is added. */
+int weir_conf_add_pool(struct weir_config *c, const char *name, int line, struct weir_conf_pool **ret);
+
+/* Reads c->file into `c`. Findings go to the report. -EBADMSG: a syntax error, reported, ended it early; -ENOMEM; or
+ * an error of open() and read(). */
+int weir_conf_parse(struct weir_config *c, struct weir_conf_report *report);
+
+/* Everything that needs the whole configuration: resolves users and roots, finds duplicates. -ENOMEM only. */
+int weir_conf_check(struct weir_config *c, struct weir_conf_report *report);
+
+#endif

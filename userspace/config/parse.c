@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The configuration file, by libconfuse. Every value arrives in a callback while it is parsed, because only then
+ * its line is known; the callbacks never fail, so that one run finds every bad value. Two habits of libconfuse 3.3
+ * are worked around: comments inside a list are syntax errors and others count twice, so comments are blanked
+ * first; and an unknown name ends the parse, so the file is parsed again with that name known as a dummy. */
+#include "config/config_priv.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define FILE_BYTES_MAX (16 << 20)
+#define UNKNOWN_MAX 32
+
+/* A list in each pool that has this default: its callback runs where the section begins. No file can write it. */
+#define BEGIN_NAME "(begin)"
+
+struct unknown {
+	char name[64];
+	int line;
+	bool is_in_pool;
+};
+
+struct parse {
+	struct weir_config *config;
+	struct weir_conf_report *report;
+	bool is_in_pool; /* a pool section is open: the last pool */
+	bool has_failed; /* out of memory */
+	struct unknown unknown[UNKNOWN_MAX];
+	size_t unknown_count;
+	bool is_again; /* an unknown name was met: parse again */
+	bool is_cut;   /* a syntax error ended the parse */
+};
+
+/* libconfuse's callbacks carry no argument of ours; configurations are loaded by one thread */
+static struct parse *parse;
+
+static struct weir_conf_pool *open_pool(void)
+{
+	struct weir_config *c = parse->config;
+
+	return parse->is_in_pool ? &c->pools[c->pools_count - 1] : NULL;
+}
+
+static enum weir_param_id find_param(enum weir_param_scope scope, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < WEIR_PARAM__MAX; i++)
+		if (weir_params[i].scope == scope && !strcmp(weir_params[i].name, name))
+			break;
+	return (enum weir_param_id)i;
+}
+
+static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	struct weir_conf_pool *pool = open_pool();
+	enum weir_param_id id = find_param(pool ? WEIR_SCOPE_POOL : WEIR_SCOPE_GLOBAL, opt->name);
+	int r;
+
+	*(const char **)result = value;
+	if (parse->has_failed)
+		return 0;
+	r = weir_conf_set(parse->config, pool, id, value, parse->config->file, cfg->line, parse->report);
+	if (r < 0)
+		parse->has_failed = true;
+	return 0;
+}
+
+static int on_begin(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	struct weir_conf_pool *pool;
+
+	(void)opt;
+	*(const char **)result = value;
+	if (parse->is_in_pool)
+		return 0;
+	/* never an error from here: libconfuse aborts when a default cannot be parsed */
+	if (weir_conf_add_pool(parse->config, cfg->title, cfg->line, &pool) < 0)
+		parse->has_failed = true;
+	else
+		parse->is_in_pool = true;
+	return 0;
+}
+
+static int on_end(cfg_t *cfg, cfg_opt_t *opt)
+{
+	(void)cfg;
+	(void)opt;
+	parse->is_in_pool = false;
+	return 0;
+}
+
+static void note_unknown(const char *name, int line)
+{
+	struct unknown *u = &parse->unknown[parse->unknown_count];
+	size_t i;
+
+	for (i = 0; i < parse->unknown_count; i++)
+		if (!strcmp(parse->unknown[i].name, name) && parse->unknown[i].line == line)
+			return;
+	if (parse->unknown_count == UNKNOWN_MAX)
+		return;
+	snprintf(u->name, sizeof(u->name), "%s", name);
+	u->line = line;
+	u->is_in_pool = parse->is_in_pool;
+	parse->unknown_count++;
+	parse->is_again = true;
+}
+
+/* The name was met in an earlier run and is known as a dummy now. */
+static int on_unknown(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	bool is_again = parse->is_again;
+
+	*(const char **)result = value;
+	note_unknown(opt->name, cfg->line);
+	parse->is_again = is_again;
+	return 0;
+}
+
+static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	char text[256];
+	size_t i;
+
+	if (!strcmp(fmt, "no such option '%s'")) {
+		note_unknown(va_arg(ap, const char *), cfg->line);
+		return;
+	}
+	parse->is_cut = true;
+	for (i = 0; i < parse->unknown_count; i++)
+		if (parse->unknown[i].line == cfg->line)
+			return;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	weir_conf_error(parse->report, parse->config->file, cfg->line, "%s%s", text,
+			strstr(fmt, "end of file") ? ": a quote or a brace is left open" : "");
+}
+
+/* Levenshtein distance of short names, for "did you mean". */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[65], i, j, n = strlen(b);
+
+	if (strlen(a) > 64 || n > 64)
+		return 64;
+	for (j = 0; j <= n; j++)
+		row[j] = j;
+	for (i = 0; a[i]; i++) {
+		size_t corner = row[0];
+
+		row[0] = i + 1;
+		for (j = 0; j < n; j++) {
+			size_t change = corner + (a[i] != b[j]);
+
+			corner = row[j + 1];
+			row[j + 1] = MIN(MIN(row[j] + 1, corner + 1), change);
+		}
+	}
+	return row[n];
+}
+
+static void report_unknown(const struct unknown *u)
+{
+	enum weir_param_scope here = u->is_in_pool ? WEIR_SCOPE_POOL : WEIR_SCOPE_GLOBAL;
+	const struct weir_param *best = NULL;
+	size_t i;
+
+	for (i = 0; i < WEIR_PARAM__MAX; i++) {
+		const struct weir_param *p = &weir_params[i];
+
+		if (!strcmp(p->name, u->name)) {
+			weir_conf_error(parse->report, parse->config->file, u->line,
+					p->scope == WEIR_SCOPE_POOL ? "'%s' belongs inside of pool NAME { ... }" :
+								      "'%s' belongs outside of every pool",
+					u->name);
+			return;
+		}
+		if (p->scope == here && distance(p->name, u->name) <= 3 &&
+		    (!best || distance(p->name, u->name) < distance(best->name, u->name)))
+			best = p;
+	}
+	weir_conf_error(parse->report, parse->config->file, u->line, "unknown name '%s'%s%s%s", u->name,
+			best ? ", did you mean '" : "; see weir.conf(5)", best ? best->name : "",
+			best ? "'?" : "");
+}
+
+static cfg_opt_t value_option(const char *name, bool is_list, cfg_callback_t callback)
+{
+	cfg_opt_t list = CFG_STR_LIST_CB(name, NULL, CFGF_NODEFAULT, callback);
+	cfg_opt_t single = CFG_STR_CB(name, NULL, CFGF_NODEFAULT, callback);
+
+	return is_list ? list : single;
+}
+
+/* Fills in the rows of a scope and the dummies; returns how many. */
+static size_t scope_options(enum weir_param_scope scope, cfg_opt_t *opts)
+{
+	size_t i, j, n = 0;
+
+	for (i = 0; i < WEIR_PARAM__MAX; i++)
+		if (weir_params[i].scope == scope)
+			opts[n++] = value_option(weir_params[i].name, weir_params[i].type >= WEIR_TYPE_LISTENS, on_value);
+
+	for (i = 0; i < parse->unknown_count; i++) {
+		const struct unknown *u = &parse->unknown[i];
+
+		for (j = 0; j < n && strcmp(opts[j].name, u->name); j++)
+			;
+		if (j == n && u->is_in_pool == (scope == WEIR_SCOPE_POOL))
+			opts[n++] = value_option(u->name, false, on_unknown);
+	}
+	return n;
+}
+
+static int parse_text(const char *text)
+{
+	cfg_opt_t begin = CFG_STR_LIST_CB(BEGIN_NAME, "{.}", CFGF_NONE, on_begin), end = CFG_END();
+	cfg_opt_t pool_opts[WEIR_PARAM__MAX + UNKNOWN_MAX + 2], opts[WEIR_PARAM__MAX + UNKNOWN_MAX + 2];
+	_cleanup_fclose_ FILE *f = NULL;
+	size_t n;
+	cfg_t *cfg;
+
+	n = scope_options(WEIR_SCOPE_POOL, pool_opts);
+	pool_opts[n++] = begin;
+	pool_opts[n] = end;
+	n = scope_options(WEIR_SCOPE_GLOBAL, opts);
+	opts[n++] = (cfg_opt_t)CFG_SEC("pool", pool_opts, CFGF_MULTI | CFGF_TITLE);
+	opts[n] = end;
+
+	f = fmemopen((void *)text, strlen(text), "r");
+	cfg = cfg_init(opts, CFGF_NONE);
+	if (!f || !cfg)
+		return -ENOMEM;
+	cfg->filename = strdup(parse->config->file);
+	(void)cfg_set_error_function(cfg, on_error);
+	(void)cfg_set_validate_func(cfg, "pool", on_end);
+	parse->is_in_pool = false;
+	parse->is_again = false;
+	(void)cfg_parse_fp(cfg, f);
+	cfg_free(cfg);
+	return parse->has_failed ? -ENOMEM : 0;
+}
+
+static void blank_comments(char *p)
+{
+	char quote = 0;
+
+	for (; *p; p++) {
+		if (quote) {
+			if (*p == '\\' && p[1])
+				p++;
+			else if (*p == quote)
+				quote = 0;
+		} else if (*p == '"' || *p == '\'') {
+			quote = *p;
+		} else if (*p == '#' || (*p == '/' && p[1] == '/')) {
+			while (p[1] && *p != '\n')
+				*p++ = ' ';
+		} else if (*p == '/' && p[1] == '*') {
+			char *stop = strstr(p + 2, "*/");
+
+			for (stop = stop ? stop + 2 : p + strlen(p); p < stop; p++)
+				if (*p != '\n')
+					*p = ' ';
+			p--;
+		}
+	}
+}
+
+static int read_file(const char *path, char **ret)
+{
+	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	ssize_t n;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	if (st.st_size > FILE_BYTES_MAX)
+		return -EFBIG;
+	/* a line end of our own: fmemopen() refuses an empty file, and a comment may end without one */
+	text = calloc(1, (size_t)st.st_size + 2);
+	if (!text)
+		return -ENOMEM;
+	n = read(fd, text, (size_t)st.st_size);
+	if (n < 0)
+		return -errno;
+	text[n] = '\n';
+	*ret = TAKE_PTR(text);
+	return 0;
+}
+
+/* Forgets what a run that met an unknown name has set. */
+static int start_again(struct weir_config *c, struct weir_conf_report *report)
+{
+	struct weir_config fresh = { .file = TAKE_PTR(c->file) };
+	struct weir_config *old = malloc(sizeof(*old));
+	int r;
+
+	if (!old) {
+		c->file = fresh.file;
+		return -ENOMEM;
+	}
+	r = weir_params_default(WEIR_SCOPE_GLOBAL, &fresh);
+	*old = *c;
+	*c = fresh;
+	weir_config_free(old);
+	weir_conf_report_fini(report);
+	return r;
+}
+
+int weir_conf_parse(struct weir_config *c, struct weir_conf_report *report)
+{
+	struct parse state = { .config = c, .report = report };
+	_cleanup_free_ char *text = NULL;
+	size_t i;
+	int r;
+
+	r = read_file(c->file, &text);
+	if (r < 0)
+		return r;
+	blank_comments(text);
+
+	parse = &state;
+	r = parse_text(text);
+	while (r == 0 && state.is_again) {
+		r = start_again(c, report);
+		if (r == 0)
+			r = parse_text(text);
+	}
+	for (i = 0; i < state.unknown_count; i++)
+		report_unknown(&state.unknown[i]);
+	parse = NULL;
+	return r == 0 && state.is_cut ? -EBADMSG : r;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* `weir stats`: every counter there is, as one JSON object. Without a kernel side its counters are there and 0. */
+#include "supervisor/supervisor_priv.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static void set_count(json_t *object, const char *key, uint64_t value)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static void set_lower(json_t *object, const char *name, uint64_t value)
+{
+	char key[48];
+	size_t i;
+
+	for (i = 0; name[i] && i < sizeof(key) - 1; i++)
+		key[i] = (char)tolower((unsigned char)name[i]);
+	key[i] = '\0';
+	set_count(object, key, value);
+}
+
+static json_t *verdicts(const struct weir_dataplane_stats *k)
+{
+	json_t *j = json_object();
+	int v;
+
+	for (v = WEIR_VERDICT_MORE + 1; v < WEIR_VERDICT__MAX; v++)
+		set_lower(j, weir_verdict_name((enum weir_verdict)v), k->verdicts[v]);
+	return j;
+}
+
+static json_t *reasons(const struct weir_dataplane_stats *k)
+{
+	json_t *j = json_object();
+	int m;
+
+	for (m = WEIR_MISS_NONE + 1; m < WEIR_MISS__MAX; m++)
+		set_lower(j, weir_miss_name((enum weir_miss)m), k->misses[m]);
+	return j;
+}
+
+static json_t *kernel(const struct weir_dataplane_stats *k, const struct weir_pool_stats *sum)
+{
+	json_t *j = json_object();
+
+	set_count(j, "hits", sum->hits);
+	set_count(j, "hit_bytes", sum->hit_bytes);
+	set_count(j, "misses", sum->misses);
+	set_count(j, "handovers", sum->handovers);
+	set_count(j, "handover_retries", k->verdicts[WEIR_VERDICT_TC_WAIT] +
+						 k->verdicts[WEIR_VERDICT_TC_NO_LISTENER] +
+						 k->verdicts[WEIR_VERDICT_TC_ASSIGN_FAILED]);
+	set_count(j, "seizes", sum->seizes);
+	set_count(j, "syn_cookies_sent", k->verdicts[WEIR_VERDICT_SYN_COOKIE]);
+	set_count(j, "flows", k->flows_xdp + k->flows_kernel);
+	set_count(j, "flows_xdp", k->flows_xdp);
+	set_count(j, "flows_kernel", k->flows_kernel);
+	set_count(j, "flows_capacity", k->flows_capacity);
+	set_count(j, "cache_entries", k->cache_entries);
+	set_count(j, "cache_bytes", k->cache_bytes);
+	set_count(j, "cache_reserved", k->cache_reserved);
+	json_object_set_new(j, "verdicts", verdicts(k));
+	json_object_set_new(j, "reasons", reasons(k));
+	return j;
+}
+
+/* Adds up the counters of a pool's slots. */
+static struct weir_metrics_slot sum_slots(const struct sup *s, const struct weir_conf_pool *p)
+{
+	struct weir_metrics_slot sum = {};
+	unsigned i;
+
+	for (i = p->first_slot; i < p->first_slot + p->slots; i++) {
+		const struct weir_metrics_slot *m = &s->metrics[i];
+
+#define WEIR_ROW(name, help) sum.name += weir_metrics_get(m, name);
+#include "metrics/counters.def"
+#undef WEIR_ROW
+		sum.restarts += weir_metrics_get(m, restarts);
+	}
+	return sum;
+}
+
+static json_t *pool(const struct sup *s, const struct weir_conf_pool *p, const struct weir_pool_stats *k)
+{
+	struct weir_metrics_slot sum = sum_slots(s, p);
+	uint64_t gained = sum.accepted + sum.received, lost = sum.closed + sum.recalled + sum.passed_on, queued = 0;
+	json_t *j = json_object();
+	unsigned i;
+
+	for (i = p->first_slot; i < p->first_slot + p->slots; i++)
+		queued += sup_sockets_queued(s, &s->slots[i]);
+#define WEIR_ROW(name, help) set_count(j, #name, sum.name);
+#include "metrics/counters.def"
+#undef WEIR_ROW
+	set_count(j, "restarts", sum.restarts);
+	set_count(j, "active", gained > lost ? gained - lost : 0);
+	set_count(j, "queue_depth", queued);
+	set_count(j, "hits", k->hits);
+	set_count(j, "hit_bytes", k->hit_bytes);
+	set_count(j, "misses", k->misses);
+	set_count(j, "handovers", k->handovers);
+	set_count(j, "seizes", k->seizes);
+	return j;
+}
+
+json_t *sup_control_stats(struct sup *s, const json_t *request)
+{
+	_cleanup_free_ struct weir_dataplane_stats *k = calloc(1, sizeof(*k));
+	struct weir_pool_stats sum = {};
+	json_t *pools = json_object();
+	size_t i;
+
+	(void)request;
+	if (!k || (s->dp && weir_dataplane_stats(s->dp, k) < 0)) {
+		json_decref(pools);
+		return weir_ipc_error("the counters cannot be read");
+	}
+	for (i = 0; i < s->config->pools_count; i++) {
+		const struct weir_conf_pool *p = &s->config->pools[i];
+		struct weir_pool_stats one = {};
+
+		if (s->dp)
+			(void)weir_dataplane_pool_stats(s->dp, p->id, &one);
+		sum.hits += one.hits;
+		sum.hit_bytes += one.hit_bytes;
+		sum.misses += one.misses;
+		sum.handovers += one.handovers;
+		sum.seizes += one.seizes;
+		json_object_set_new(pools, p->name, pool(s, p, &one));
+	}
+	return json_pack("{s:b, s:s, s:b, s:o, s:o}", "ok", 1, "instance", s->config->name, "attached", s->dp != NULL,
+			 "kernel", kernel(k, &sum), "pools", pools);
+}

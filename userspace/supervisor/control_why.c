@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* `weir route` and `weir why`: what would become of a request for a URL, and every reason why the kernel would not
+ * answer it. */
+#include "supervisor/supervisor_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "weir/key.h"
+
+#include "common/clock.h"
+
+/* Response heads of static files stay below this: a body that leaves no room for it cannot be cached. */
+#define HEAD_ROOM 256
+
+static void add(json_t *reasons, const char *fmt, ...) _printf_(2, 3);
+
+/* Adds a reason, once: several endpoints may have the same. */
+static void add(json_t *reasons, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	size_t i;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	for (i = 0; i < json_array_size(reasons); i++)
+		if (!strcmp(json_string_value(json_array_get(reasons, i)), text))
+			return;
+	json_array_append_new(reasons, json_string(text));
+}
+
+static const struct weir_conf_prefix *route(const struct sup *s, const struct sup_url *u, size_t listen)
+{
+	const struct weir_conf_listen *l = &s->config->listens[listen];
+	struct weir_addr local;
+
+	if (!u->path || !sup_url_is_for(u, l, &local))
+		return NULL;
+	return weir_route_find(s->routes, l->port, &local, u->host, u->host_bytes, u->path, u->path_bytes);
+}
+
+static json_t *describe_route(const struct sup *s, const struct weir_conf_listen *l, const struct weir_conf_prefix *p)
+{
+	if (!p)
+		return json_pack("{s:s, s:i, s:n, s:n}", "endpoint", l->text, "endpoint_id", (int)l->id, "prefix",
+				 "pool");
+	return json_pack("{s:s, s:i, s:s, s:s, s:i, s:s}", "endpoint", l->text, "endpoint_id", (int)l->id, "prefix",
+			 p->text, "bucket", weir_bucket_name(p->bucket), "line", p->line, "pool",
+			 p->pool ? s->config->pools[p->pool - 1].name : "");
+}
+
+/* One row for each endpoint that a request for the URL can come in on. */
+static json_t *describe_routes(const struct sup *s, const struct sup_url *u)
+{
+	json_t *rows = json_array();
+	struct weir_addr local;
+	size_t i;
+
+	for (i = 0; i < s->config->listens_count; i++)
+		if (sup_url_is_for(u, &s->config->listens[i], &local))
+			json_array_append_new(rows, describe_route(s, &s->config->listens[i], route(s, u, i)));
+	return rows;
+}
+
+static int get_url(const json_t *request, struct sup_url *ret, json_t **ret_error)
+{
+	const char *text = json_string_value(json_object_get(request, "url")), *why;
+
+	if (text && sup_url_parse(text, ret, &why) == 0)
+		return 0;
+	*ret_error = text ? weir_ipc_error("'%s' is no URL: %s", text, why) : weir_ipc_error("\"url\" is missing");
+	return -EINVAL;
+}
+
+json_t *sup_control_route(struct sup *s, const json_t *request)
+{
+	_cleanup_(sup_url_fini) struct sup_url u = {};
+	json_t *error;
+
+	if (get_url(request, &u, &error) < 0)
+		return error;
+	return json_pack("{s:b, s:O, s:o}", "ok", 1, "url", json_object_get(request, "url"), "routes",
+			 describe_routes(s, &u));
+}
+
+/* --- why --- */
+
+static void add_entry(json_t *cached, const struct weir_conf_listen *l, unsigned set,
+		      const struct weir_entry *e, enum weir_class c)
+{
+	static const char *const names[] = { "gzip", "br", "zstd", "deflate" };
+	static const char *const classes[] = { "S", "M", "L" };
+	uint64_t now = weir_now_ns();
+	json_t *codings = json_array();
+	size_t b;
+
+	for (b = 0; b < ARRAY_SIZE(names); b++)
+		if (set & 1U << b)
+			json_array_append_new(codings, json_string(names[b]));
+	json_array_append_new(
+		cached, json_pack("{s:s, s:o, s:i, s:I, s:s, s:I, s:I, s:I}", "endpoint", l->text, "encodings", codings,
+				  "status", (int)e->status, "size", (json_int_t)e->head_bytes + e->body_bytes, "class",
+				  classes[c], "hits", (json_int_t)e->hits, "age_ms",
+				  (json_int_t)((now - e->created_ns) / 1000000), "expires_in_ms",
+				  (json_int_t)(e->expires_ns - now) / 1000000));
+}
+
+/* Every encoding set under which the URL is cached on this endpoint; the largest entry's size goes to *size. */
+static void find_entries(const struct sup *s, const struct sup_url *u, const struct weir_conf_listen *l,
+			 uint16_t pool, json_t *cached, uint64_t *size)
+{
+	const __u64 *secret = (const __u64 *)weir_dataplane_cache_secret(s->dp);
+	_cleanup_free_ struct weir_entry *e = calloc(1, sizeof(*e));
+	size_t target_bytes = strlen(u->target);
+	unsigned set;
+
+	if (!e || target_bytes > WEIR_TARGET_MAX)
+		return;
+	for (set = 0; set < WEIR_ENCODING__COUNT; set++) {
+		struct weir_cache_key key;
+		enum weir_class c;
+
+		weir_key_make(secret, l->id, (__u8)set, u->host, (__u16)u->host_bytes, u->target, (__u16)target_bytes,
+			      &key);
+		if (weir_dataplane_cache_get(s->dp, pool, &key, e, &c) < 0)
+			continue;
+		add_entry(cached, l, set, e, c);
+		*size = MAX(*size, (uint64_t)e->head_bytes + e->body_bytes);
+	}
+}
+
+/* What the file system says about the path, as far as it explains that nothing is cached. */
+static void explain_file(const struct weir_conf_pool *p, const struct sup_url *u, json_t *reasons)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+	_cleanup_close_ int root = open(p->root, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	_cleanup_free_ char *path = strndup(u->path, u->path_bytes);
+	const char *below = path ? path + strspn(path, "/") : "";
+	struct stat st;
+
+	if (root < 0)
+		return;
+	fd = (int)syscall(SYS_openat2, root, *below ? below : ".", &how, sizeof(how));
+	if (fd < 0 || fstat(fd, &st) < 0)
+		add(reasons, "%s/%s cannot be served: %s", p->root, below, strerror(errno));
+	else if (S_ISREG(st.st_mode) && st.st_size + HEAD_ROOM > WEIR_BYTES_L)
+		add(reasons, "%s/%s has %lld bytes: a response of more than %d bytes does not fit into the cache",
+		    p->root, below, (long long)st.st_size, WEIR_BYTES_L);
+	else if (S_ISDIR(st.st_mode) && path[strlen(path) - 1] != '/')
+		add(reasons, "%s/%s is a directory: the answer is a redirect to the URL with a slash", p->root, below);
+}
+
+static void explain_missing(const struct sup_url *u, const struct weir_conf_pool *p, json_t *reasons)
+{
+	const char *c = u->target;
+
+	if (strlen(u->target) > WEIR_TARGET_MAX)
+		add(reasons, "the path and query are longer than XDP reads (%d bytes)", WEIR_TARGET_MAX);
+	if (u->host_bytes > WEIR_HOST_MAX)
+		add(reasons, "the host name is longer than XDP reads (%d bytes)", WEIR_HOST_MAX);
+	if (u->host_bytes + strlen(u->target) > WEIR_URL_MAX)
+		add(reasons, "host and path together are longer than %d bytes", WEIR_URL_MAX);
+	if (strchr(c, '%') && strchr(c, '%') < c + strcspn(c, "?"))
+		add(reasons, "the path has %%-escapes: XDP leaves such requests to a worker");
+	explain_file(p, u, reasons);
+	add(reasons, "not in the cache: nobody has asked for it yet with a plain GET, or its response must not be "
+		     "stored, or it expired, changed, was purged or pushed out since");
+}
+
+/* A cached response that an interface cannot carry in one segment. */
+static void explain_size(const struct sup *s, uint64_t size, json_t *reasons)
+{
+	const struct weir_dataplane_iface *rows;
+	size_t i, n = weir_dataplane_ifaces(s->dp, &rows);
+
+	for (i = 0; i < n; i++)
+		if (size + 40 > rows[i].mtu)
+			add(reasons, "on %s (mtu %u) the response of %llu bytes is more than one segment: a worker sends it",
+			    rows[i].name, rows[i].mtu, (unsigned long long)size);
+}
+
+static void explain(const struct sup *s, const struct sup_url *u, size_t listen, json_t *cached, json_t *reasons)
+{
+	const struct weir_conf_listen *l = &s->config->listens[listen];
+	const struct weir_conf_prefix *p = route(s, u, listen);
+	const struct weir_conf_pool *pool = p && p->pool ? &s->config->pools[p->pool - 1] : NULL;
+	size_t before = json_array_size(cached);
+	uint64_t size = 0;
+
+	if (!u->path)
+		add(reasons, "the path has a bad %%-escape: the answer is 400");
+	else if (!pool)
+		add(reasons, "%s: no prefix matches: the answer is 400", l->text);
+	if (!pool)
+		return;
+	if (!s->dp)
+		add(reasons, "XDP is not attached: %s", s->no_dp);
+	if (!pool->kernel_cache)
+		add(reasons, "pool '%s' has kernel_cache off", pool->name);
+	if (!s->dp || !pool->kernel_cache)
+		return;
+	find_entries(s, u, l, pool->id, cached, &size);
+	if (json_array_size(cached) == before)
+		explain_missing(u, pool, reasons);
+	else
+		explain_size(s, size, reasons);
+}
+
+json_t *sup_control_why(struct sup *s, const json_t *request)
+{
+	_cleanup_(sup_url_fini) struct sup_url u = {};
+	json_t *error, *cached, *reasons;
+	struct weir_addr local;
+	size_t i, endpoints = 0;
+
+	if (get_url(request, &u, &error) < 0)
+		return error;
+	cached = json_array();
+	reasons = json_array();
+	for (i = 0; i < s->config->listens_count; i++) {
+		if (!sup_url_is_for(&u, &s->config->listens[i], &local))
+			continue;
+		endpoints++;
+		explain(s, &u, i, cached, reasons);
+	}
+	if (!endpoints)
+		add(reasons, "this instance does not listen there: %s", s->config->listens[0].text);
+	return json_pack("{s:b, s:O, s:o, s:o, s:o}", "ok", 1, "url", json_object_get(request, "url"), "routes",
+			 describe_routes(s, &u), "cached", cached, "reasons", reasons);
+}

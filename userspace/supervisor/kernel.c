@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Brings the kernel side up, or settles for life without it: with `attach = auto` an instance that cannot have XDP
+ * still serves, and says what that costs. */
+#include "supervisor/supervisor_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/log.h"
+
+static int without(struct sup *s, int r, const char *what, const char *why)
+{
+	if (s->config->attach != WEIR_ATTACH_AUTO) {
+		weir_err(0, "%s: %s (%s); `weir doctor` says what is missing, --attach none serves without XDP", what, why,
+			 strerror(-r));
+		return r;
+	}
+	s->dp = weir_dataplane_free(s->dp);
+	snprintf(s->no_dp, sizeof(s->no_dp), "%s: %s", what, why);
+	weir_warn("%s (%s); going on without XDP: everything works, but no response comes from the kernel cache; "
+		  "`weir doctor` says what is missing",
+		  s->no_dp, strerror(-r));
+	return 0;
+}
+
+int sup_kernel_load(struct sup *s)
+{
+	char why[256] = "";
+	int r;
+
+	r = weir_dataplane_clean(s->config);
+	if (r < 0 && s->config->attach != WEIR_ATTACH_NONE)
+		weir_warn("cannot clean up after an earlier instance '%s' (%s); going on", s->config->name, strerror(-r));
+	if (s->config->attach == WEIR_ATTACH_NONE) {
+		snprintf(s->no_dp, sizeof(s->no_dp), "the instance runs with attach none");
+		return 0;
+	}
+	r = weir_dataplane_load(s->config, &s->dp, why);
+	return r < 0 ? without(s, r, "cannot load the BPF programs", why) : 0;
+}
+
+static int configure(struct sup *s)
+{
+	_cleanup_(weir_route_compiled_fini) struct weir_route_compiled routes = {};
+	uint32_t slot;
+	size_t i;
+	int r;
+
+	r = weir_route_compile(s->config, weir_dataplane_cache_secret(s->dp), &routes);
+	if (r == 0)
+		r = weir_dataplane_configure(s->dp, s->config, &routes);
+	for (slot = 0; r == 0 && slot < s->slots_count; slot++) {
+		for (i = 0; r == 0 && i < s->config->listens_count; i++) {
+			const struct wrk_listener *l = &s->slots[slot].listeners[i];
+
+			r = weir_dataplane_add_socket(s->dp, l->endpoint, slot, l->fd);
+		}
+	}
+	return r;
+}
+
+int sup_kernel_attach(struct sup *s)
+{
+	char why[256] = "";
+	int r;
+
+	if (!s->dp)
+		return 0;
+	r = configure(s);
+	if (r < 0)
+		return without(s, r, "cannot fill the BPF maps", "the kernel refused a row");
+	r = weir_dataplane_attach(s->dp, s->config, why);
+	return r < 0 ? without(s, r, "cannot attach the BPF programs", why) : 0;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* `weir run` from the first check to the last descriptor: the order in which an instance comes up and goes down. */
+#include "supervisor/supervisor_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+
+static int load_config(const struct weir_conf_options *options, struct weir_config **ret)
+{
+	_cleanup_(weir_conf_report_fini) struct weir_conf_report report = {};
+	char text[640];
+	size_t i;
+	int r;
+
+	r = weir_config_load(options, &report, ret);
+	for (i = 0; i < report.count; i++) {
+		weir_conf_diag_format(&report.rows[i], text, sizeof(text));
+		weir_log(report.rows[i].is_warning ? WEIR_LOG_INFO : WEIR_LOG_ERR, "%s", text);
+	}
+	if (r < 0 && !report.errors)
+		weir_err(r, "cannot load the configuration");
+	return r;
+}
+
+static void announce_kernel(const struct sup *s)
+{
+	const struct weir_dataplane_iface *ifaces;
+	size_t i, n;
+
+	if (!s->dp) {
+		weir_info("XDP: not attached, %s", s->no_dp);
+		return;
+	}
+	n = weir_dataplane_ifaces(s->dp, &ifaces);
+	for (i = 0; i < n; i++)
+		weir_info("XDP: attached to %s in %s mode, mtu %u", ifaces[i].name,
+			  ifaces[i].is_native ? "native" : "generic", ifaces[i].mtu);
+}
+
+/* A URL that reaches this endpoint from here. */
+static void local_url(const struct weir_conf_listen *l, char *buf, size_t bytes)
+{
+	if (l->is_any)
+		snprintf(buf, bytes, l->is_v6 ? "http://[::1]:%u/" : "http://127.0.0.1:%u/", l->port);
+	else
+		snprintf(buf, bytes, "http://%s/", l->text);
+}
+
+static void announce(const struct sup *s)
+{
+	const struct weir_config *c = s->config;
+	char url[96];
+	size_t i;
+
+	announce_kernel(s);
+	for (i = 0; i < c->pools_count; i++) {
+		const struct weir_conf_pool *p = &c->pools[i];
+
+		weir_info("pool %s: %s, %u worker%s with %u threads as %s%s", p->name, p->root, p->slots,
+			  p->slots == 1 ? "" : "s", p->threads, p->user,
+			  s->dp && p->kernel_cache ? ", kernel cache on" : "");
+	}
+	for (i = 0; i < c->listens_count; i++) {
+		local_url(&c->listens[i], url, sizeof(url));
+		weir_info("listening on %s%s%s", c->listens[i].is_any ? c->listens[i].text : url,
+			  c->listens[i].is_any ? ", from here " : "", c->listens[i].is_any ? url : "");
+	}
+	weir_info("control socket %s; Ctrl-C or `weir stop` ends it", c->control);
+	local_url(&c->listens[0], url, sizeof(url));
+	weir_info("try: curl -i %s", url);
+}
+
+static int start(struct sup *s)
+{
+	int r;
+
+	r = sup_lock(s);
+	if (r < 0)
+		return r;
+	r = weir_route_build(s->config, &s->routes);
+	if (r == 0)
+		r = sup_slots_new(s);
+	if (r == 0)
+		r = sup_loop_new(s);
+	if (r < 0)
+		return weir_err(r, "cannot start");
+	sup_limits_raise();
+	r = sup_kernel_load(s);
+	if (r == 0)
+		r = sup_sockets_open(s);
+	if (r == 0)
+		r = sup_sockets_listen(s);
+	if (r == 0)
+		r = sup_kernel_attach(s);
+	if (r < 0)
+		return r;
+	sup_privileges_drop();
+	sup_slots_start(s);
+	return 0;
+}
+
+static void finish(struct sup *s)
+{
+	int *const fds[] = { &s->epoll_fd, &s->signal_fd, &s->timer_fd };
+	size_t i;
+
+	sup_sockets_close(s);
+	s->dp = weir_dataplane_free(s->dp);
+	if (s->ipc)
+		weir_ipc_server_flush(s->ipc, 200);
+	sup_unlock(s);
+	sup_slots_free(s);
+	s->routes = weir_route_free(s->routes);
+	s->config = weir_config_free(s->config);
+	for (i = 0; i < ARRAY_SIZE(fds); i++)
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+}
+
+int sup_run(const struct weir_conf_options *options)
+{
+	struct sup s = { .lock_fd = -1, .epoll_fd = -1, .signal_fd = -1, .timer_fd = -1 };
+	int r;
+
+	memset(s.pass_tx, 0xff, sizeof(s.pass_tx));
+	memset(s.pass_rx, 0xff, sizeof(s.pass_rx));
+	s.started_at = weir_realtime_s();
+	r = load_config(options, &s.config);
+	if (r < 0)
+		return r;
+	if (geteuid() != 0) {
+		s.config = weir_config_free(s.config);
+		weir_err(0, "weir run must be started as root (it attaches BPF programs and gives its workers another "
+			    "user): sudo weir run ...");
+		return -EPERM;
+	}
+	weir_info("Weir " WEIR_VERSION ", instance %s", s.config->name);
+	r = start(&s);
+	if (r == 0) {
+		announce(&s);
+		sup_loop_run(&s);
+	}
+	finish(&s);
+	if (r == 0)
+		weir_info("stopped, nothing is left");
+	return r;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Keepers: starts one for each slot, notices its death, starts it again, ever more slowly while it dies young. */
+#include "supervisor/supervisor_priv.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#define YOUNG_MS 5000	     /* a keeper that dies before this age counts as a failure */
+#define RETRY_MS_MAX 30000   /* longest pause before the next start */
+#define PASS_BYTES (1 << 20) /* room for connections on their way to another pool */
+
+static int open_pass(struct sup *s, uint16_t pool)
+{
+	int pair[2], bytes = PASS_BYTES;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return -errno;
+	(void)setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+	s->pass_tx[pool] = pair[0];
+	s->pass_rx[pool] = pair[1];
+	return 0;
+}
+
+static int new_slot(struct sup *s, const struct weir_conf_pool *pool)
+{
+	struct sup_slot *slot = &s->slots[s->slots_count];
+	size_t i, listens = s->config->listens_count;
+
+	slot->listeners = calloc(listens, sizeof(*slot->listeners));
+	if (!slot->listeners)
+		return -ENOMEM;
+	for (i = 0; i < listens; i++)
+		slot->listeners[i].fd = -1;
+	slot->pool = pool;
+	s->slots_count++;
+	return 0;
+}
+
+int sup_slots_new(struct sup *s)
+{
+	size_t i, count = 0, bytes = WEIR_SLOTS_MAX * sizeof(*s->metrics);
+	unsigned n;
+	void *shared;
+	int r = 0;
+
+	for (i = 0; i < s->config->pools_count; i++)
+		count += s->config->pools[i].slots;
+	s->slots = calloc(count, sizeof(*s->slots));
+	shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (!s->slots || shared == MAP_FAILED)
+		return -ENOMEM;
+	s->metrics = shared;
+	for (i = 0; r == 0 && i < s->config->pools_count; i++) {
+		r = open_pass(s, s->config->pools[i].id);
+		for (n = 0; r == 0 && n < s->config->pools[i].slots; n++)
+			r = new_slot(s, &s->config->pools[i]);
+	}
+	return r;
+}
+
+void sup_slots_free(struct sup *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->slots_count; i++)
+		free(s->slots[i].listeners);
+	free(s->slots);
+	s->slots = NULL;
+	s->slots_count = 0;
+	for (i = 0; i < WEIR_POOLS_MAX; i++) {
+		if (s->pass_tx[i] >= 0) {
+			close(s->pass_tx[i]);
+			close(s->pass_rx[i]);
+		}
+	}
+	if (s->metrics)
+		(void)munmap(s->metrics, WEIR_SLOTS_MAX * sizeof(*s->metrics));
+	s->metrics = NULL;
+}
+
+/* In the child. */
+__attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_t number, pid_t parent)
+{
+	const struct sup_slot *slot = &s->slots[number];
+	struct wrk_setup setup = {
+		.config = s->config,
+		.pool = slot->pool,
+		.routes = s->routes,
+		.slot = number,
+		.listeners = slot->listeners,
+		.listeners_count = s->config->listens_count,
+		.pass_rx = s->pass_rx[slot->pool->id],
+		.pass_tx = s->pass_tx,
+		.cache_fds = { -1, -1, -1 },
+		.tickets_fd = -1,
+		.metrics = &s->metrics[number],
+	};
+
+	/* A slot never outlives its supervisor. Ctrl-C at a terminal reaches the whole group: the order to drain comes
+	 * from the supervisor alone. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(EXIT_FAILURE);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)sigprocmask(SIG_SETMASK, &s->signals_before, NULL);
+	if (s->dp) {
+		const uint64_t *secret = weir_dataplane_cache_secret(s->dp);
+
+		if (slot->pool->kernel_cache)
+			weir_dataplane_pool_fds(s->dp, slot->pool->id, setup.cache_fds, &setup.tickets_fd);
+		memcpy(setup.cache_secret, secret, sizeof(setup.cache_secret));
+	}
+	wrk_keeper_main(&setup);
+}
+
+static void start(struct sup *s, uint32_t number)
+{
+	struct sup_slot *slot = &s->slots[number];
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid == 0)
+		become_keeper(s, number, parent);
+	slot->started_ms = weir_now_ms();
+	if (pid < 0) {
+		slot->retry_ms = slot->started_ms + RETRY_MS_MAX;
+		weir_err(-errno, "cannot start slot %u of pool '%s', trying again in %d s", number, slot->pool->name,
+			 RETRY_MS_MAX / 1000);
+		return;
+	}
+	slot->keeper = pid;
+}
+
+void sup_slots_start(struct sup *s)
+{
+	uint64_t now = weir_now_ms();
+	uint32_t i;
+
+	for (i = 0; i < s->slots_count && !s->is_stopping; i++)
+		if (!s->slots[i].keeper && s->slots[i].retry_ms <= now)
+			start(s, i);
+}
+
+static void say_how_it_ended(const struct sup_slot *slot, int status, uint64_t retry_in_ms)
+{
+	char how[64];
+
+	if (WIFSIGNALED(status))
+		snprintf(how, sizeof(how), "was killed by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
+	else
+		snprintf(how, sizeof(how), "ended with status %d", WEXITSTATUS(status));
+	weir_warn("keeper %d of pool '%s' %s, starting another one%s", slot->keeper, slot->pool->name, how,
+		  retry_in_ms ? " after a pause" : "");
+}
+
+static void note_death(struct sup *s, struct sup_slot *slot, int status)
+{
+	struct weir_metrics_slot *m = &s->metrics[slot - s->slots];
+	uint64_t now = weir_now_ms(), pause = 0;
+
+	if (!s->is_stopping) {
+		slot->failures = now - slot->started_ms < YOUNG_MS ? slot->failures + 1 : 0;
+		if (slot->failures > 1)
+			pause = MIN(RETRY_MS_MAX, 250U << MIN(slot->failures, 8U));
+		say_how_it_ended(slot, status, pause);
+		weir_metrics_add(m, restarts, 1);
+	}
+	slot->keeper = 0;
+	slot->retry_ms = now + pause;
+	weir_metrics_set(m, keeper_pid, 0);
+	weir_metrics_set(m, worker_pid, 0);
+}
+
+void sup_slots_reap(struct sup *s)
+{
+	int status;
+	size_t i;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (i = 0; i < s->slots_count; i++)
+			if (s->slots[i].keeper == pid)
+				note_death(s, &s->slots[i], status);
+}
+
+void sup_slots_signal(struct sup *s, int signal)
+{
+	size_t i;
+
+	for (i = 0; i < s->slots_count; i++)
+		if (s->slots[i].keeper > 0)
+			(void)kill(s->slots[i].keeper, signal);
+}
+
+bool sup_slots_are_gone(const struct sup *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->slots_count; i++)
+		if (s->slots[i].keeper > 0)
+			return false;
+	return true;
+}

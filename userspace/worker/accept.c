@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* New connections. One a call: while a thread serves it, the next one stays in the queue for another thread. */
+#include "worker/wrk_priv.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/macro.h"
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+static void to_mapped(const union address *a, struct weir_addr *ret_addr, __be16 *ret_port)
+{
+	if (a->any.sa_family == AF_INET6) {
+		memcpy(ret_addr, &a->v6.sin6_addr, sizeof(*ret_addr));
+		*ret_port = a->v6.sin6_port;
+	} else {
+		*ret_addr = (struct weir_addr){ { 0, 0, htonl(0xffff), a->v4.sin_addr.s_addr } };
+		*ret_port = a->v4.sin_port;
+	}
+}
+
+static bool is_any(const struct weir_addr *a)
+{
+	return !a->word[0] && !a->word[1] && (!a->word[2] || a->word[2] == htonl(0xffff)) && !a->word[3];
+}
+
+int wrk_locals_init(struct wrk_worker *w)
+{
+	size_t i;
+
+	w->locals = calloc(w->setup->listeners_count + 1, sizeof(*w->locals));
+	if (!w->locals)
+		return -ENOMEM;
+	for (i = 0; i < w->setup->listeners_count; i++) {
+		int fd = w->setup->listeners[i].fd, on = 1;
+		union address a;
+		socklen_t n = sizeof(a);
+		__be16 port;
+
+		/* inherited by what is accepted, also by what XDP hands over */
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		if (getsockname(fd, &a.any, &n) < 0)
+			return -errno;
+		to_mapped(&a, &w->locals[i], &port);
+	}
+	return 0;
+}
+
+void wrk_accept(struct wrk_thread *t, size_t listener)
+{
+	const struct wrk_listener *l = &t->w->setup->listeners[listener];
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	union address a;
+	socklen_t n = sizeof(a);
+	struct wrk_conn *c;
+	int fd;
+
+	fd = accept4(l->fd, &a.any, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0) {
+		/* Out of descriptors: the event stays, and a thread that asks again at once would only burn. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			(void)nanosleep(&pause, NULL);
+		return;
+	}
+	c = wrk_conn_open(&t->w->base->table, fd, t->number);
+	if (!c) {
+		close(fd);
+		return;
+	}
+	weir_metrics_add(t->w->setup->metrics, accepted, 1);
+	c->endpoint = l->endpoint;
+	to_mapped(&a, &c->key.client, &c->key.client_port);
+	c->key.server = t->w->locals[listener];
+	c->key.server_port = htons(l->port);
+	n = sizeof(a);
+	if (is_any(&c->key.server) && getsockname(fd, &a.any, &n) == 0)
+		to_mapped(&a, &c->key.server, &c->key.server_port);
+	c->deadline_ms = weir_now_ms() + t->w->setup->pool->header_ms;
+	wrk_serve(t, c, 0);
+}

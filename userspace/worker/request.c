@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* One request: which pool, which handler, and whether the connection goes on after it. */
+#include "worker/wrk_priv.h"
+
+#include <netinet/in.h>
+
+#include "common/clock.h"
+
+static const struct weir_str none = { NULL, 0 };
+
+static void count_status(struct weir_metrics_slot *m, unsigned status)
+{
+	weir_metrics_add(m, requests, 1);
+	if (status < 300)
+		weir_metrics_add(m, responses_2xx, 1);
+	else if (status < 400)
+		weir_metrics_add(m, responses_3xx, 1);
+	else if (status < 500)
+		weir_metrics_add(m, responses_4xx, 1);
+	else
+		weir_metrics_add(m, responses_5xx, 1);
+}
+
+/* Sends t->resp. `may_have_more`: the client may still send something that nobody will read. */
+static enum wrk_next finish(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool may_have_more)
+{
+	int r = wrk_send_response(t, c, is_keep_alive);
+
+	count_status(t->w->setup->metrics, t->resp.status);
+	weir_response_reset(&t->resp);
+	if (r < 0 || (!is_keep_alive && !may_have_more)) {
+		wrk_conn_close(t->w, c);
+		return WRK_NEXT_GONE;
+	}
+	c->step = WRK_STEP_NONE;
+	return is_keep_alive ? WRK_NEXT_IDLE : wrk_conn_linger(t->w, c);
+}
+
+enum wrk_next wrk_request_refuse(struct wrk_thread *t, struct wrk_conn *c, unsigned status)
+{
+	weir_metrics_add(t->w->setup->metrics, bad_requests, 1);
+	weir_response_error(&t->resp, &t->req, status, t->req.why, NULL, none);
+	return finish(t, c, false, true);
+}
+
+/* RFC 9110 10.1.1. False: the answer will be final, and whether the client sends the body then is anybody's guess. */
+static bool settle_expectation(struct wrk_thread *t, struct wrk_conn *c, bool has_begun)
+{
+	const struct weir_request *req = &t->req;
+
+	if (!req->expects_continue || has_begun)
+		return true;
+	if (req->method == WEIR_METHOD_OTHER)
+		return false;
+	return wrk_send_text(t, c, WEIR_STR("HTTP/1.1 100 Continue\r\n\r\n")) == 0;
+}
+
+/* Fills t->resp. */
+static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix)
+{
+	const struct weir_call call = {
+		.req = &t->req,
+		.prefix = { prefix->path, strlen(prefix->path) },
+		.endpoint = c->endpoint,
+	};
+
+	if (!t->w->files)
+		weir_response_error(&t->resp, &t->req, 500, "The pool's root cannot be opened.", NULL, none);
+	else
+		weir_static_serve(t->w->files, &call, &t->resp);
+}
+
+/* Where the request belongs, when that is not here. */
+static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+			     struct weir_str rest)
+{
+	if (prefix && prefix->pool > 0) {
+		if (wrk_pass_on(t, c, prefix->pool, rest) == 0)
+			return WRK_NEXT_GONE;
+		weir_response_error(&t->resp, &t->req, 503, "The pool does not take requests now.", "Retry-After",
+				    WEIR_STR("1"));
+	} else {
+		weir_response_error(&t->resp, &t->req, 400, "No URL prefix matches.", NULL, none);
+	}
+	return finish(t, c, false, true);
+}
+
+enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struct weir_str rest)
+{
+	const struct wrk_setup *setup = t->w->setup;
+	struct weir_request *req = &t->req;
+	const struct weir_conf_prefix *prefix;
+	bool has_body = req->is_chunked || req->body_bytes > 0, is_keep_alive, is_last = rest.n == req->head_bytes;
+	enum wrk_next next;
+
+	weir_response_reset(&t->resp);
+	c->since_ms = weir_now_ms();
+	if (req->form == WEIR_TARGET_ASTERISK) {
+		struct weir_head_marks marks;
+
+		weir_response_begin(&t->resp, 204, &marks);
+		weir_head_field(&t->resp.buf, "Allow", WEIR_STR("GET, HEAD, OPTIONS"));
+		weir_response_end(&t->resp, &marks);
+	} else {
+		prefix = weir_route_find(setup->routes, ntohs(c->key.server_port), &c->key.server, req->host.p,
+					 req->host.n, req->path.p, req->path.n);
+		if (!prefix || prefix->pool != setup->pool->id)
+			return hand_on(t, c, prefix, rest);
+		answer(t, c, prefix);
+	}
+	is_keep_alive = req->is_keep_alive && !t->resp.must_close && req->body_bytes <= WRK_BODY_MAX &&
+			!__atomic_load_n(&t->w->is_draining, __ATOMIC_RELAXED);
+	if (has_body && !settle_expectation(t, c, !is_last))
+		is_keep_alive = false;
+	if (t->resp.is_offered && is_keep_alive && is_last && !has_body)
+		wrk_conn_offer(t->w, c, t->resp.head_bytes + (t->resp.parts_count ? t->resp.parts[0].bytes : 0));
+	next = finish(t, c, is_keep_alive, has_body);
+	if (next != WRK_NEXT_IDLE || !is_keep_alive || !has_body)
+		return next;
+	c->phase = WRK_PHASE_BODY;
+	c->is_chunked = req->is_chunked;
+	c->body_left = req->body_bytes;
+	c->body_eaten = 0;
+	c->chunked = (struct weir_chunked){ 0 };
+	return WRK_NEXT_IDLE;
+}

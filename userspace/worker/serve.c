@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A connection in the hands of one thread: read, take the requests apart, give it back. One recv() for a request
+ * that came in one piece; the socket is edge-triggered, so a short read needs no second one. */
+#include "worker/wrk_priv.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "common/clock.h"
+#include "common/macro.h"
+
+/* Throws away what belongs to the body. Returns the bytes, or -errno. */
+static ptrdiff_t eat_body(struct wrk_conn *c, const char *bytes, size_t count)
+{
+	ptrdiff_t n;
+
+	if (!c->is_chunked) {
+		n = (ptrdiff_t)MIN((uint64_t)count, c->body_left);
+		c->body_left -= (uint64_t)n;
+		if (c->body_left == 0)
+			c->phase = WRK_PHASE_HEAD;
+		return n;
+	}
+	n = weir_chunked_eat(&c->chunked, bytes, count);
+	if (n < 0)
+		return n;
+	c->body_eaten += (uint32_t)n;
+	if (c->chunked.is_done)
+		c->phase = WRK_PHASE_HEAD;
+	else if (c->body_eaten > WRK_BODY_MAX)
+		return -EFBIG;
+	return n;
+}
+
+/* Keeps what is left of the input where the next thread, or the next worker, finds it. */
+static void keep_rest(struct wrk_thread *t, struct wrk_conn *c, const char *rest, size_t count)
+{
+	const struct weir_conf_pool *pool = t->w->setup->pool;
+	bool was_partial = c->is_partial;
+
+	if (count > 0) {
+		char *slot = wrk_conn_slot(&t->w->base->table, c);
+
+		if (slot != rest)
+			memmove(slot, rest, count);
+		c->was_used = true;
+	}
+	c->in_bytes = (uint32_t)count;
+	c->step = WRK_STEP_NONE;
+	c->is_partial = count > 0 || c->phase == WRK_PHASE_BODY;
+	/* A head or body that has begun keeps its deadline: a byte now and then buys no time. */
+	if (!c->is_partial)
+		c->deadline_ms = weir_now_ms() + pool->keepalive_ms;
+	else if (!was_partial)
+		c->deadline_ms = weir_now_ms() + pool->header_ms;
+}
+
+/* Everything that can be done with the bytes at hand. */
+static enum wrk_next process(struct wrk_thread *t, struct wrk_conn *c, const char *bytes, size_t count)
+{
+	enum wrk_next next;
+	size_t at = 0;
+
+	while (at < count) {
+		if (c->phase == WRK_PHASE_BODY) {
+			ptrdiff_t n = eat_body(c, bytes + at, count - at);
+
+			if (n < 0)
+				return wrk_conn_linger(t->w, c);
+			at += (size_t)n;
+			continue;
+		}
+		int r = weir_request_parse(bytes + at, count - at, &c->scanned, &t->req);
+
+		if (r == -EAGAIN)
+			break;
+		if (r > 0)
+			return wrk_request_refuse(t, c, (unsigned)r);
+		c->is_partial = false;
+		next = wrk_request_handle(t, c, (struct weir_str){ bytes + at, count - at });
+		if (next == WRK_NEXT_GONE || c->phase == WRK_PHASE_LINGER)
+			return next;
+		at += t->req.head_bytes;
+	}
+	keep_rest(t, c, bytes + at, count - at);
+	return WRK_NEXT_IDLE;
+}
+
+static enum wrk_next read_some(struct wrk_thread *t, struct wrk_conn *c)
+{
+	char *bytes = c->in_bytes > 0 ? wrk_conn_slot(&t->w->base->table, c) : t->in;
+	size_t have = c->in_bytes, room = WRK_IN_BYTES - have;
+	enum wrk_next next;
+	ssize_t n;
+
+	n = recv(wrk_conn_fd(&t->w->base->table, c), bytes + have, room, 0);
+	if (n < 0) {
+		if (errno == EAGAIN)
+			return WRK_NEXT_EMPTY;
+		return errno == EINTR ? WRK_NEXT_MORE : wrk_conn_lost(t->w, c, errno);
+	}
+	if (n == 0)
+		return wrk_conn_lost(t->w, c, 0);
+	if (c->phase == WRK_PHASE_LINGER)
+		return weir_now_ms() < c->deadline_ms ? WRK_NEXT_MORE : wrk_conn_lost(t->w, c, 0);
+	/* Data on a connection that XDP seemed to have taken: its ticket was only evicted. */
+	if (c->phase == WRK_PHASE_TAKEN)
+		c->phase = WRK_PHASE_HEAD;
+	__atomic_store_n(&c->step, WRK_STEP_TAKEN, __ATOMIC_RELEASE);
+	c->consumed += (uint32_t)n;
+	c->is_offered = false;
+	next = process(t, c, bytes, have + (size_t)n);
+	return next == WRK_NEXT_IDLE && (size_t)n == room ? WRK_NEXT_MORE : next;
+}
+
+static void serve_on(struct wrk_thread *t, struct wrk_conn *c, bool is_to_the_end)
+{
+	enum wrk_next next;
+
+	do {
+		do {
+			next = read_some(t, c);
+			if (next == WRK_NEXT_GONE)
+				return;
+		} while (next == WRK_NEXT_MORE || (is_to_the_end && next == WRK_NEXT_IDLE));
+		is_to_the_end = false;
+	} while (!wrk_conn_park(t->w, c, t->number));
+}
+
+void wrk_serve(struct wrk_thread *t, struct wrk_conn *c, uint32_t events)
+{
+	/* After an end of stream no further event comes: it must be read now. */
+	serve_on(t, c, events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+}
+
+void wrk_serve_received(struct wrk_thread *t, struct wrk_conn *c, size_t count)
+{
+	c->step = WRK_STEP_TAKEN;
+	if (count > 0 && process(t, c, t->in, count) == WRK_NEXT_GONE)
+		return;
+	serve_on(t, c, false);
+}

@@ -124,6 +124,8 @@ def main():
         if "weir" in bench.servers and not os.access(bench.weir, os.X_OK):
             bench.errors.append(f"Weir: there is no {bench.weir}; run make first")
             bench.servers.remove("weir")
+        elif "weir" in bench.servers:
+            bench.weir = shutil.copy(bench.weir, directory)  # a build may go on meanwhile
         about = report.machine()
         try:
             for key in args.only:

@@ -62,8 +62,10 @@ static __always_inline enum weir_verdict classify(struct xdp_md *ctx, struct wei
 		return fragment(p);
 	if (v != WEIR_VERDICT_MORE)
 		return v;
-	p->now_ns = bpf_ktime_get_ns();
 	f = weir_flow_find(p);
+	if (f ? !weir_endpoint_by_id(p, f->endpoint) : !weir_endpoint_find(p))
+		return WEIR_VERDICT_PASS_NOT_OURS;
+	p->now_ns = bpf_ktime_get_ns();
 	is_syn = (p->tcp_flags & (WEIR_TCP_SYN | WEIR_TCP_ACK | WEIR_TCP_RST)) == WEIR_TCP_SYN;
 	if (f && f->owner == WEIR_OWNER_KERNEL && !is_syn)
 		return weir_lent_packet(ctx, s, f);

@@ -98,7 +98,7 @@ static int parse(int argc, char **argv, struct gen_options *o)
 		default: is_ok = false;
 		}
 	}
-	if (o->in_flight > o->connections)
+	if (o->is_idle || o->in_flight > o->connections)
 		o->in_flight = o->connections;
 	if (!is_ok || !o->dev || !o->server.sin_port || !o->server.sin_addr.s_addr || !o->client.sin_addr.s_addr ||
 	    !o->connections || o->connections > GEN_CONNS_MAX || !o->in_flight || o->connections % o->in_flight ||
@@ -310,7 +310,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	srandom((unsigned)time(NULL));
-	if (!probe_learn(&g.opt.client, &g.opt.server, g.opt.path, g.opt.host, 3, &g.probe) &&
+	if (!gen_attach_pass(&g) &&
+	    !probe_learn(&g.opt.client, &g.opt.server, g.opt.path, g.opt.host, 3, &g.probe) &&
 	    (!g.opt.expect || !probe_compare(&g.probe, g.opt.expect)) && !gen_load(&g))
 		r = g.opt.is_idle ? idle(&g) : measure(&g);
 	gen_stop(&g);

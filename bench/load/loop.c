@@ -117,9 +117,39 @@ void gen_set_single(struct gen *g, bool is_single)
 	g->skel->bss->is_single = is_single;
 }
 
+/* Instead of our own program that is there, never of one that is not ours. */
+static int attach(struct gen *g, int fd)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = g->attached_fd);
+	int r = bpf_xdp_attach((int)g->ifindex, fd,
+			       XDP_FLAGS_DRV_MODE | (g->attached_fd ? XDP_FLAGS_REPLACE : XDP_FLAGS_UPDATE_IF_NOEXIST),
+			       g->attached_fd ? &opts : NULL);
+
+	if (r) {
+		fprintf(stderr, "gen: cannot attach native XDP to %s: %s\n", g->opt.dev, strerror(-r));
+		return -1;
+	}
+	g->attached_fd = fd;
+	return 0;
+}
+
+int gen_attach_pass(struct gen *g)
+{
+	const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "gen_pass", "GPL", insns, 2, NULL);
+
+	if (fd < 0) {
+		fprintf(stderr, "gen: cannot load a program: %s\n", strerror(errno));
+		return -1;
+	}
+	return attach(g, fd);
+}
+
 int gen_load(struct gen *g)
 {
-	const int attach = XDP_FLAGS_DRV_MODE | XDP_FLAGS_UPDATE_IF_NOEXIST;
 	int r;
 
 	g->skel = gen_bpf__open();
@@ -130,14 +160,8 @@ int gen_load(struct gen *g)
 		fprintf(stderr, "gen: cannot load: %s\n", strerror(-r));
 		return -1;
 	}
-	r = bpf_xdp_attach((int)g->ifindex, bpf_program__fd(g->skel->progs.gen_xdp), attach, NULL);
-	if (r) {
-		fprintf(stderr, "gen: cannot attach native XDP to %s: %s\n", g->opt.dev, strerror(-r));
-		return -1;
-	}
-	g->is_attached = true;
 	gen_set_single(g, true);
-	return 0;
+	return attach(g, bpf_program__fd(g->skel->progs.gen_xdp));
 }
 
 /* Sends `count` entries of inject_list from this CPU. */
@@ -271,9 +295,7 @@ void gen_stop(struct gen *g)
 {
 	unsigned count = 0;
 
-	if (!g->skel)
-		return;
-	if (g->is_attached) {
+	if (g->skel && g->attached_fd == bpf_program__fd(g->skel->progs.gen_xdp)) {
 		g->skel->bss->is_stopped = 1;
 		usleep(20000);
 		for (unsigned i = 0; i < g->opt.connections; i++) {
@@ -287,8 +309,10 @@ void gen_stop(struct gen *g)
 			count = 0;
 		}
 		usleep(20000);
-		(void)bpf_xdp_detach((int)g->ifindex, XDP_FLAGS_DRV_MODE, NULL);
 	}
+	if (g->attached_fd)
+		(void)bpf_xdp_detach((int)g->ifindex, XDP_FLAGS_DRV_MODE, NULL);
+	g->attached_fd = 0;
 	gen_bpf__destroy(g->skel);
 	g->skel = NULL;
 }

@@ -28,7 +28,7 @@ struct gen {
 	struct probe probe; /* what the server answers */
 	struct gen_bpf *skel;
 	unsigned ifindex;
-	bool is_attached;
+	int attached_fd; /* of the program that is on the interface, 0: none */
 	__u32 seen_requests[GEN_CONNS_MAX];
 	unsigned char idle_scans[GEN_CONNS_MAX];
 	__u64 stalls, reopened;
@@ -36,7 +36,11 @@ struct gen {
 
 double gen_now_s(void);
 
-/* Loads the programs for g->opt and g->probe, and attaches to g->opt.dev in native mode. */
+/* Puts a program that passes everything on g->opt.dev: without one a veth drops what the peer's program sends,
+ * and the probe would get no answer from a server that is an XDP program. */
+int gen_attach_pass(struct gen *g);
+
+/* Loads the programs for g->opt and g->probe, and attaches to g->opt.dev in native mode, in place of that. */
 int gen_load(struct gen *g);
 
 /* Whether connections fall silent after one request; from the start they do. */

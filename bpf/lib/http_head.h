@@ -41,21 +41,22 @@ enum head_list {
 #define CHAR_TOKEN 1  /* tchar, RFC 9110 5.6.2 */
 #define CHAR_PATH 2   /* pchar without '%', and '/', RFC 3986 3.3 */
 #define CHAR_QUERY 4  /* the same, with '%' and '?' */
-#define CHAR_HOST 8   /* letters, digits, '.', '-', '_' */
+#define CHAR_HOST 8   /* letters, digits, '.', '-': lower case is one OR with 0x20 */
+#define CHAR_RUN 16   /* path bytes that mean nothing by themselves: all but '/' */
 
 #define HEAD_MASK (WEIR_HEAD_MAX - 1)
 
-#define ALNUM (CHAR_TOKEN | CHAR_PATH | CHAR_QUERY | CHAR_HOST)
-#define TPQ (CHAR_TOKEN | CHAR_PATH | CHAR_QUERY)
-#define PQ (CHAR_PATH | CHAR_QUERY)
+#define ALNUM (CHAR_TOKEN | CHAR_PATH | CHAR_QUERY | CHAR_HOST | CHAR_RUN)
+#define TPQ (CHAR_TOKEN | CHAR_PATH | CHAR_QUERY | CHAR_RUN)
+#define PQ (CHAR_PATH | CHAR_QUERY | CHAR_RUN)
 
 static const __u8 head_chars[256] = {
 	['0' ... '9'] = ALNUM, ['A' ... 'Z'] = ALNUM, ['a' ... 'z'] = ALNUM,
-	['-'] = ALNUM, ['.'] = ALNUM, ['_'] = ALNUM, ['~'] = TPQ, ['!'] = TPQ, ['$'] = TPQ,
+	['-'] = ALNUM, ['.'] = ALNUM, ['_'] = TPQ, ['~'] = TPQ, ['!'] = TPQ, ['$'] = TPQ,
 	['&'] = TPQ, ['\''] = TPQ, ['*'] = TPQ, ['+'] = TPQ, ['#'] = CHAR_TOKEN,
 	['^'] = CHAR_TOKEN, ['`'] = CHAR_TOKEN, ['|'] = CHAR_TOKEN,
 	['%'] = CHAR_TOKEN | CHAR_QUERY, ['('] = PQ, [')'] = PQ, [','] = PQ, [';'] = PQ,
-	['='] = PQ, [':'] = PQ, ['@'] = PQ, ['/'] = PQ, ['?'] = CHAR_QUERY,
+	['='] = PQ, [':'] = PQ, ['@'] = PQ, ['/'] = CHAR_PATH | CHAR_QUERY, ['?'] = CHAR_QUERY,
 };
 
 
@@ -63,6 +64,18 @@ static __always_inline __u64 head_word(const struct weir_scratch *s, __u32 at)
 {
 	opaque(at);
 	return *(const __u64 *)(s->head + (at & HEAD_MASK));
+}
+
+/* How many of the eight bytes of `w`, from the lowest, are of class `flag`. */
+static __always_inline __u32 head_run(__u64 w, __u8 flag)
+{
+	__u32 i;
+
+#pragma clang loop unroll(full)
+	for (i = 0; i < 8; i++)
+		if (!(head_chars[(w >> (8 * i)) & 0xff] & flag))
+			return i;
+	return 8;
 }
 
 /* Keeps the first reason; those that make the rest meaningless also end the parser. */
@@ -180,38 +193,56 @@ static __always_inline long head_value(struct weir_scratch *s, struct weir_req *
 	return 0;
 }
 
-/* One byte of Host: name[:port], stored in lower case; the port is the endpoint's affair. */
-static __always_inline long head_host(struct weir_req *r, __u8 c)
+/* Is the CRLF of a line at `at`? Then the next line begins. */
+static __always_inline bool head_line_end(struct weir_scratch *s, struct weir_req *r)
 {
-	__u32 n = r->host_bytes;
+	if (r->at + 1 >= r->end || (head_word(s, r->at) & 0xffff) != W('\r', '\n', 0, 0, 0, 0, 0, 0))
+		return false;
+	r->at += 2;
+	r->state = HEAD_LINE;
+	return true;
+}
+
+static __always_inline bool head_is_digit(__u64 c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Some bytes of Host: name[:port], stored in lower case; the port is the endpoint's affair. */
+static __always_inline long head_host(struct weir_scratch *s, struct weir_req *r, __u8 c)
+{
+	__u32 n = r->host_bytes, run;
+	__u64 w;
 
 	if (c == '\r') {
-		if (!n)
-			return head_stop(r, WEIR_MISS_HOST);
+		if (!n || !head_line_end(s, r))
+			return head_stop(r, r->at + 1 >= r->end ? WEIR_MISS_INCOMPLETE :
+								 WEIR_MISS_HOST);
 		r->has_host = 1;
-		r->state = HEAD_VALUE;
 		return 0;
 	}
-	r->at++;
-	if (c == ' ' && !n && r->was == LIST_START)
+	if (c == ' ' && !n) {
+		r->at++;
 		return 0;
+	}
 	if (c == ':' && n && r->was != LIST_SPACE) {
-		r->was = LIST_SPACE; /* digits of the port follow */
-		return 0;
+		r->at++;
+		r->was = LIST_SPACE; /* digits of the port follow, one at least */
+		return head_is_digit(head_word(s, r->at) & 0xff) ? 0 :
+								   head_stop(r, WEIR_MISS_HOST);
 	}
 	if (r->was == LIST_SPACE) {
-		if (c < '0' || c > '9')
-			return head_stop(r, WEIR_MISS_HOST);
-		return 0;
+		r->at++;
+		return head_is_digit(c) ? 0 : head_stop(r, WEIR_MISS_HOST);
 	}
-	if (!(head_chars[c] & CHAR_HOST) || n >= WEIR_HOST_MAX)
+	w = head_word(s, r->at);
+	run = head_run(w, CHAR_HOST);
+	if (!run || n + run > WEIR_HOST_MAX)
 		return head_stop(r, WEIR_MISS_HOST);
-	if (c >= 'A' && c <= 'Z')
-		c += 'a' - 'A';
-	r->was = LIST_TOKEN;
+	r->at += run;
+	r->host_bytes = n + run;
 	opaque(n);
-	r->host[n & (WEIR_HOST_MAX - 1)] = (char)c;
-	r->host_bytes = n + 1;
+	*(__u64 *)(r->host + (n & (WEIR_HOST_MAX - 1))) = w | LOWER8;
 	return 0;
 }
 
@@ -330,12 +361,21 @@ static __always_inline long head_target(struct weir_scratch *s, struct weir_req 
 		r->state = HEAD_LINE;
 		return 0;
 	}
+	if (r->was != '/') {
+		__u32 run = head_run(head_word(s, at), r->in_query ? CHAR_QUERY : CHAR_RUN);
+
+		if (run && n) {
+			r->at = at + run;
+			return 0;
+		}
+	}
 	r->at = at + 1;
 	if (r->in_query)
 		return head_chars[c] & CHAR_QUERY ? 0 : head_stop(r, WEIR_MISS_TARGET);
 	if (c == '?' && n) {
 		r->in_query = 1;
 		r->path_bytes = n;
+		r->was = c;
 		return 0;
 	}
 	if (!(head_chars[c] & CHAR_PATH) || (!n && c != '/'))
@@ -354,6 +394,22 @@ static __always_inline long head_target(struct weir_scratch *s, struct weir_req 
 	return 0;
 }
 
+/* First byte of a field name: most names are decided, or known to decide nothing, by few words. */
+static __always_inline long head_name_start(struct weir_scratch *s, struct weir_req *r)
+{
+	__u64 w = head_word(s, r->at) | LOWER8;
+
+	r->name_at = r->at;
+	if ((w & 0xffffffffffULL) == W('h', 'o', 's', 't', ':', 0, 0, 0)) {
+		r->at += 4;
+		head_field_name(s, r);
+		r->at++;
+		return 0;
+	}
+	r->state = HEAD_NAME;
+	return 0;
+}
+
 struct head_ctx {
 	struct weir_scratch *s;
 	__u32 start;
@@ -363,6 +419,7 @@ static long head_step(__u64 index, struct head_ctx *c)
 {
 	struct weir_scratch *s = c->s;
 	struct weir_req *r = &s->req;
+	__u32 run;
 	__u8 byte;
 
 	(void)index;
@@ -373,8 +430,9 @@ static long head_step(__u64 index, struct head_ctx *c)
 	byte = s->head[r->at & HEAD_MASK];
 	switch (r->state) {
 	case HEAD_NAME:
-		if (head_chars[byte] & CHAR_TOKEN) {
-			r->at++;
+		run = head_run(head_word(s, r->at), CHAR_TOKEN);
+		if (run) {
+			r->at += run;
 			return 0;
 		}
 		if (byte != ':' || r->at == r->name_at)
@@ -383,11 +441,8 @@ static long head_step(__u64 index, struct head_ctx *c)
 		r->at++;
 		return 0;
 	case HEAD_LINE:
-		if (byte != '\r') {
-			r->name_at = r->at;
-			r->state = HEAD_NAME;
-			return 0;
-		}
+		if (byte != '\r')
+			return head_name_start(s, r);
 		if (r->at + 2 > r->end)
 			return head_stop(r, WEIR_MISS_INCOMPLETE);
 		if (s->head[(r->at + 1) & HEAD_MASK] != '\n')
@@ -398,7 +453,7 @@ static long head_step(__u64 index, struct head_ctx *c)
 	case HEAD_TARGET:
 		return head_target(s, r, byte);
 	case HEAD_HOST:
-		return head_host(r, byte);
+		return head_host(s, r, byte);
 	case HEAD_LIST:
 		return head_list(r, byte);
 	case HEAD_METHOD:
@@ -414,7 +469,7 @@ static __always_inline void weir_head_parse(struct weir_scratch *s)
 	struct head_ctx c = { .s = s, .start = s->pkt.header_bytes & 0x3f };
 	struct weir_req *r = &s->req;
 
-	__builtin_memset(r, 0, __builtin_offsetof(struct weir_req, host));
+	__builtin_memset(r, 0, __builtin_offsetof(struct weir_req, slash));
 	r->at = c.start;
 	r->end = s->pkt.l4_bytes;
 	if (r->end > WEIR_HEAD_MAX) {

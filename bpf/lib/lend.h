@@ -100,6 +100,7 @@ static __always_inline enum weir_verdict weir_handover(struct __sk_buff *skb, st
 	f->req_seq = p->seq;
 	f->req_bytes = p->payload_bytes + (p->tcp_flags & WEIR_TCP_FIN ? 1 : 0);
 	f->pool = pool;
+	flow_drop_ticket(p, pool);
 	f->slot = handover_slot(pool);
 	handover_attrs(f, p, &attrs);
 	r = bpf_sk_assign_tcp_reqsk(skb, sk, &attrs, sizeof(attrs));

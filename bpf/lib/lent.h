@@ -33,6 +33,15 @@ static __always_inline bool lent_is_candidate(const struct weir_flow *f, const s
 	       (p->tcp_flags & WEIR_TCP_ACK) && ticket_matches(f, p);
 }
 
+/* The worker that gets this request will pass the connection on to `pool`, whose worker offers it back in that pool's
+ * tickets. What either map still holds belongs to the past. */
+static __always_inline void lent_follow(struct weir_flow *f, const struct weir_pkt *p, __u16 pool)
+{
+	flow_drop_ticket(p, f->pool);
+	flow_drop_ticket(p, pool);
+	f->pool = pool;
+}
+
 static __always_inline enum weir_verdict weir_lent_packet(struct xdp_md *ctx, struct weir_scratch *s,
 							  struct weir_flow *f)
 {
@@ -65,6 +74,8 @@ static __always_inline enum weir_verdict weir_lent_packet(struct xdp_md *ctx, st
 			st->misses++;
 	}
 	weir_count_miss(a.miss);
+	if (s->req.is_routed && s->req.pool != f->pool)
+		lent_follow(f, p, s->req.pool);
 pass:
 	if (p->payload_bytes || p->tcp_flags & WEIR_TCP_FIN)
 		flow_passed(f, p->seq + p->payload_bytes + (p->tcp_flags & WEIR_TCP_FIN ? 1 : 0));

@@ -82,18 +82,37 @@ static __always_inline enum weir_verdict parse_ip6(struct weir_pkt *p, void *ip,
 	return WEIR_VERDICT_MORE;
 }
 
-/* Is the destination one of our endpoints? Fills endpoint, default_pool, buckets. */
-static __always_inline bool is_endpoint(struct weir_pkt *p)
+static __always_inline bool is_our_port(__be16 port)
 {
-	struct weir_endpoint_key k = { .addr = p->key.server, .port = p->key.server_port };
-	struct weir_endpoint *e = bpf_map_lookup_elem(&weir_endpoints, &k);
+	__u32 host = bpf_ntohs(port), word = host >> 6;
+	__u64 *bits = bpf_map_lookup_elem(&weir_ports, &word);
 
+	return bits && *bits & 1ULL << (host & 63);
+}
+
+static __always_inline bool use_endpoint(struct weir_pkt *p, const struct weir_endpoint *e)
+{
 	if (!e)
 		return false;
 	p->endpoint = e->id;
 	p->default_pool = e->pool;
 	p->buckets = e->buckets;
+	p->endpoint_flags = e->flags;
 	return e->flags & WEIR_ENDPOINT_HTTP;
+}
+
+/* Is the destination one of our endpoints? */
+static __always_inline bool weir_endpoint_find(struct weir_pkt *p)
+{
+	struct weir_endpoint_key k = { .addr = p->key.server, .port = p->key.server_port };
+
+	return use_endpoint(p, bpf_map_lookup_elem(&weir_endpoints, &k));
+}
+
+/* The endpoint of a flow that is known. */
+static __always_inline bool weir_endpoint_by_id(struct weir_pkt *p, __u32 id)
+{
+	return use_endpoint(p, bpf_map_lookup_elem(&weir_ep_by_id, &id));
 }
 
 /* A source that no client can have: the kernel drops and counts it. */
@@ -125,7 +144,8 @@ static __always_inline enum weir_verdict parse_tcp(struct weir_pkt *p, struct tc
 	return WEIR_VERDICT_MORE;
 }
 
-/* Parses the frame up to the TCP header. PASS_* verdicts when it is not for us; MORE otherwise. */
+/* Parses the frame up to the TCP header. PASS_* verdicts when it is not for us; MORE when it may be: the caller
+ * looks for a flow, then for the endpoint. */
 static __always_inline enum weir_verdict weir_pkt_parse(struct weir_pkt *p, void *data, void *data_end,
 							__u32 frame_bytes, __u32 ifindex)
 {
@@ -165,7 +185,7 @@ static __always_inline enum weir_verdict weir_pkt_parse(struct weir_pkt *p, void
 	p->key.client_port = *(__u16 *)(data + off);
 	p->key.server_port = *(__u16 *)(data + off + 2);
 	*(__u32 *)p->key.pad = 0;
-	if (!is_endpoint(p))
+	if (!is_our_port(p->key.server_port))
 		return WEIR_VERDICT_PASS_NOT_OURS;
 	if (v != WEIR_VERDICT_MORE) /* a later fragment's bytes are no ports: the caller looks at its own risk */
 		return v;

@@ -32,9 +32,14 @@ __noinline int weir_request_classify(struct weir_scratch *s)
 	r = &s->req;
 	weir_head_parse(s);
 	r->pool = 0;
-	if (r->has_host && r->target_bytes)
-		weir_route_lookup(s, sec->cache_key);
-	if (!r->pool) {
+	if (r->has_host && r->target_bytes) {
+		if (p->endpoint_flags & WEIR_ENDPOINT_SINGLE)
+			r->pool = p->default_pool;
+		else
+			weir_route_lookup(s, sec->cache_key);
+	}
+	r->is_routed = r->pool != 0;
+	if (!r->is_routed) {
 		r->pool = p->default_pool;
 		head_miss(r, WEIR_MISS_NO_ROUTE);
 	}

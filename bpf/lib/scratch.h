@@ -41,6 +41,8 @@ struct weir_pkt {
 	__u8 has_sack;
 	__u8 iface_flags;
 	__u8 buckets;
+	__u8 endpoint_flags;
+	__u8 pad[3];
 };
 
 #define WEIR_TCP_FIN 0x01
@@ -62,7 +64,6 @@ struct weir_req {
 	__u32 token_bytes;
 	__u64 token;	     /* last bytes of the list token under the cursor, lower case */
 	__u32 slashes;	     /* path segments counted so far */
-	__u16 slash[WEIR_DEPTH_MAX + 1];
 	__u8 state;
 	__u8 miss;	     /* enum weir_miss: first reason why XDP must not answer */
 	__u8 is_head;	     /* method HEAD */
@@ -76,7 +77,10 @@ struct weir_req {
 	__u8 in_query;
 	__u8 was;	     /* previous character class of the target */
 	__u16 pool;
-	__u16 pad;
+	__u8 is_routed;	     /* pool is a prefix's, not the endpoint's default */
+	__u8 pad;
+	/* not cleared for each request */
+	__u16 slash[WEIR_DEPTH_MAX + 3];
 	__u64 digest[2];     /* cache key */
 	__u64 segments[WEIR_DEPTH_MAX + 1];
 	char host[WEIR_HOST_MAX + 8];

@@ -14,6 +14,20 @@ extern struct {
 
 extern struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536 / 64);
+	__type(key, __u32);
+	__type(value, __u64);
+} weir_ports SEC(".maps");
+
+extern struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WEIR_ENDPOINTS_MAX);
+	__type(key, __u32);
+	__type(value, struct weir_endpoint);
+} weir_ep_by_id SEC(".maps");
+
+extern struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, WEIR_IFINDEX_MAX);
 	__type(key, __u32);
 	__type(value, struct weir_iface);

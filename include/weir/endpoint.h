@@ -13,7 +13,9 @@ struct weir_addr {
 _Static_assert(sizeof(struct weir_addr) == 16, "an address is 16 bytes in map keys");
 
 /* Key of weir_endpoints. One entry for each local address: user space expands wildcards, because XDP
- * must not take packets that this host would only forward. */
+ * must not take packets that this host would only forward. Before it the port is looked up in weir_ports, a
+ * bitmap of 64-bit words, so that foreign traffic costs one array access; a packet of a known flow finds the
+ * endpoint by its id in weir_ep_by_id. */
 struct weir_endpoint_key {
 	struct weir_addr addr;
 	__be16 port;
@@ -22,7 +24,8 @@ struct weir_endpoint_key {
 _Static_assert(sizeof(struct weir_endpoint_key) == 20, "weir_endpoint_key is hashed as 20 bytes");
 
 enum weir_endpoint_flag {
-	WEIR_ENDPOINT_HTTP = 1, /* plain HTTP: XDP classifies and answers */
+	WEIR_ENDPOINT_HTTP = 1,	  /* plain HTTP: XDP classifies and answers */
+	WEIR_ENDPOINT_SINGLE = 2, /* the only prefix is "*" with "/": every request is for `pool` */
 };
 
 struct weir_endpoint {

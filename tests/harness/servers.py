@@ -67,19 +67,19 @@ class Listener:
 
 def two_pools(root: str, attach: str = "native", interface: str = net.SERVER_IF, listen: tuple[str, ...] = (),
               pool: str = "") -> str:
-    """A configuration with /hit/ in the kernel cache and /miss/ never in it, each in a pool of its own."""
+    """A configuration with root/hit/ in the kernel cache and root/miss/ never in it, each in a pool of its own."""
     listen = listen or (f"{net.SERVER_IP4}:{PORT}", f"[{net.SERVER_IP6}]:{PORT}")
     return f"""
 listen = {{{", ".join(f'"{x}"' for x in listen)}}}
 attach = {attach}
 interfaces = {{"{interface}"}}
 pool cached {{
-	root = "{root}"
+	root = "{root}/hit"
 	prefixes = {{"http://*:{PORT}/hit/"}}
 	{pool}
 }}
 pool plain {{
-	root = "{root}"
+	root = "{root}/miss"
 	prefixes = {{"http://*:{PORT}/miss/"}}
 	kernel_cache = off
 	{pool}

@@ -65,6 +65,7 @@ int weir_conf_listen_parse(const char *text, struct weir_conf_listen ret[2], con
 	struct weir_conf_listen l = {};
 	const char *host = text, *colon = strrchr(text, ':'), *port = colon ? colon + 1 : text;
 	size_t host_bytes = colon ? (size_t)(colon - text) : 0;
+	char plain[INET6_ADDRSTRLEN];
 	bool is_bracketed;
 
 	if (!parse_port(port, port + strlen(port), &l.port)) {
@@ -89,8 +90,14 @@ int weir_conf_listen_parse(const char *text, struct weir_conf_listen ret[2], con
 		*ret_why = "an IPv6 address is written in brackets, an IPv4 address without: [::1]:8080";
 		return -EINVAL;
 	}
+	if (l.is_v6 && !l.addr.word[0] && !l.addr.word[1] && l.addr.word[2] == htonl(0xffff)) {
+		*ret_why = "an IPv4 address is written as such, not mapped into IPv6";
+		return -EINVAL;
+	}
 	l.is_any = is_wildcard(&l.addr, l.is_v6);
-	snprintf(l.text, sizeof(l.text), l.is_v6 ? "[%.*s]:%u" : "%.*s:%u", (int)host_bytes, host, l.port);
+	(void)inet_ntop(l.is_v6 ? AF_INET6 : AF_INET, l.is_v6 ? (const void *)&l.addr : &l.addr.word[3], plain,
+			sizeof(plain));
+	snprintf(l.text, sizeof(l.text), l.is_v6 ? "[%s]:%u" : "%s:%u", plain, l.port);
 	ret[0] = l;
 	return 1;
 }

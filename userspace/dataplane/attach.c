@@ -153,7 +153,9 @@ static int attach_xdp(struct weir_dataplane *dp, struct dp_iface *i, enum weir_a
 {
 	int r = -EOPNOTSUPP;
 
-	if (attach != WEIR_ATTACH_GENERIC) {
+	/* A veth delivers what native XDP sends only if its peer, which may be in another namespace, runs NAPI or XDP
+	 * too: not to be guessed, so `auto` does without. */
+	if (attach == WEIR_ATTACH_NATIVE || (attach == WEIR_ATTACH_AUTO && !is_driver(i->pub.name, "veth"))) {
 		i->pub.is_native = true;
 		r = describe(dp, i);
 		if (r >= 0)

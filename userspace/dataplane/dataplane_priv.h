@@ -36,7 +36,7 @@ struct weir_dataplane {
 	struct weir_clock *clock; /* the mapped element of weir_clock */
 	uint64_t cookie_rotated_ns;
 	uint64_t swept_ns;
-	bool is_configured;
+	bool has_cache; /* some pool has a kernel cache */
 };
 
 /* maps.c */

@@ -59,6 +59,7 @@ int dp_maps_make_pools(struct weir_dataplane *dp, const struct weir_config *conf
 		r = add_inner(dp, dp->skel->maps.weir_tickets, dp->skel->maps.weir_type_t, p->id, 't',
 			      MAX(conf->flows / 4, 1024u), &dpp->tickets);
 		for (c = 0; r >= 0 && c < WEIR_CLASS__MAX && p->kernel_cache; c++) {
+			dp->has_cache = true;
 			dpp->entries[c] = MAX(p->entries[c], 16u);
 			r = add_inner(dp, outer[c], like[c], p->id, "sml"[c], dpp->entries[c], &dpp->cache[c]);
 		}
@@ -82,7 +83,8 @@ void dp_maps_close_pools(struct weir_dataplane *dp)
 void weir_dataplane_pool_fds(struct weir_dataplane *dp, uint16_t pool, int *ret_cache, int *ret_tickets)
 {
 	memcpy(ret_cache, dp->pools[pool].cache, sizeof(dp->pools[pool].cache));
-	*ret_tickets = dp->pools[pool].cache[0] >= 0 ? dp->pools[pool].tickets : -1;
+	/* any pool's worker may offer a connection back, if any pool's cache may answer the next request */
+	*ret_tickets = dp->has_cache ? dp->pools[pool].tickets : -1;
 }
 
 const uint64_t *weir_dataplane_cache_secret(struct weir_dataplane *dp)
@@ -91,14 +93,11 @@ const uint64_t *weir_dataplane_cache_secret(struct weir_dataplane *dp)
 }
 
 static int put_endpoint(struct weir_dataplane *dp, const struct weir_conf_listen *l, const struct weir_addr *addr,
-			uint16_t pool, uint8_t buckets)
+			const struct weir_endpoint *e)
 {
 	struct weir_endpoint_key k = { .addr = *addr, .port = htons(l->port) };
-	struct weir_endpoint e = {
-		.id = l->id, .pool = pool, .flags = WEIR_ENDPOINT_HTTP, .buckets = buckets
-	};
 
-	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.weir_endpoints), &k, &e, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.weir_endpoints), &k, e, BPF_ANY) ? -errno : 0;
 }
 
 static bool mapped(const struct sockaddr *sa, bool is_v6, struct weir_addr *ret)
@@ -117,7 +116,7 @@ static bool mapped(const struct sockaddr *sa, bool is_v6, struct weir_addr *ret)
 }
 
 /* A wildcard listens on every address of this host: XDP must not take what the host would forward. */
-static int put_wildcard(struct weir_dataplane *dp, const struct weir_conf_listen *l, uint16_t pool, uint8_t buckets)
+static int put_wildcard(struct weir_dataplane *dp, const struct weir_conf_listen *l, const struct weir_endpoint *e)
 {
 	struct ifaddrs *all, *i;
 	struct weir_addr addr;
@@ -127,7 +126,7 @@ static int put_wildcard(struct weir_dataplane *dp, const struct weir_conf_listen
 		return -errno;
 	for (i = all; i && r >= 0; i = i->ifa_next)
 		if (i->ifa_addr && mapped(i->ifa_addr, l->is_v6, &addr))
-			r = put_endpoint(dp, l, &addr, pool, buckets);
+			r = put_endpoint(dp, l, &addr, e);
 	freeifaddrs(all);
 	return r;
 }
@@ -148,6 +147,46 @@ static uint16_t default_pool(const struct weir_config *conf, uint16_t port)
 			best = p;
 	}
 	return best ? best->pool : 0;
+}
+
+/* Does every request on this port belong to the same prefix? */
+static bool is_single(const struct weir_config *conf, uint16_t port)
+{
+	size_t i, n = 0;
+	bool is_all = false;
+
+	for (i = 0; i < conf->prefixes_count; i++) {
+		const struct weir_conf_prefix *p = &conf->prefixes[i];
+
+		if (p->port != port)
+			continue;
+		n++;
+		is_all = p->bucket == WEIR_BUCKET_WEAK && !strcmp(p->path, "/") && p->pool;
+	}
+	return n == 1 && is_all;
+}
+
+/* By id first: a packet may come as soon as the address is known. */
+static int put_listen(struct weir_dataplane *dp, const struct weir_config *conf, const struct weir_conf_listen *l,
+		      uint8_t buckets)
+{
+	struct weir_endpoint e = {
+		.id = l->id,
+		.pool = default_pool(conf, l->port),
+		.flags = WEIR_ENDPOINT_HTTP | (is_single(conf, l->port) ? WEIR_ENDPOINT_SINGLE : 0),
+		.buckets = buckets,
+	};
+	uint32_t id = l->id, word = l->port >> 6;
+	int ports = bpf_map__fd(dp->skel->maps.weir_ports);
+	uint64_t bits = 0;
+
+	if (bpf_map_update_elem(bpf_map__fd(dp->skel->maps.weir_ep_by_id), &id, &e, BPF_ANY) ||
+	    bpf_map_lookup_elem(ports, &word, &bits))
+		return -errno;
+	bits |= 1ULL << (l->port & 63);
+	if (bpf_map_update_elem(ports, &word, &bits, BPF_ANY))
+		return -errno;
+	return l->is_any ? put_wildcard(dp, l, &e) : put_endpoint(dp, l, &l->addr, &e);
 }
 
 static int put_pool(struct weir_dataplane *dp, const struct weir_conf_pool *p)
@@ -179,14 +218,8 @@ int weir_dataplane_configure(struct weir_dataplane *dp, const struct weir_config
 	for (i = 0; i < routes->hosts_count && r >= 0; i++)
 		if (bpf_map_update_elem(hosts, &routes->hosts[i].key, &routes->hosts[i].value, BPF_ANY))
 			r = -errno;
-	for (i = 0; i < conf->listens_count && r >= 0; i++) {
-		const struct weir_conf_listen *l = &conf->listens[i];
-		uint16_t pool = default_pool(conf, l->port);
-
-		r = l->is_any ? put_wildcard(dp, l, pool, routes->buckets[l->id]) :
-				put_endpoint(dp, l, &l->addr, pool, routes->buckets[l->id]);
-	}
-	dp->is_configured = r >= 0;
+	for (i = 0; i < conf->listens_count && r >= 0; i++)
+		r = put_listen(dp, conf, &conf->listens[i], routes->buckets[conf->listens[i].id]);
 	return r;
 }
 

@@ -128,15 +128,14 @@ int sup_run(const struct weir_conf_options *options)
 	memset(s.pass_tx, 0xff, sizeof(s.pass_tx));
 	memset(s.pass_rx, 0xff, sizeof(s.pass_rx));
 	s.started_at = weir_realtime_s();
-	r = load_config(options, &s.config);
-	if (r < 0)
-		return r;
 	if (geteuid() != 0) {
-		s.config = weir_config_free(s.config);
 		weir_err(0, "weir run must be started as root (it attaches BPF programs and gives its workers another "
 			    "user): sudo weir run ...");
 		return -EPERM;
 	}
+	r = load_config(options, &s.config);
+	if (r < 0)
+		return r;
 	weir_info("Weir " WEIR_VERSION ", instance %s", s.config->name);
 	r = start(&s);
 	if (r == 0) {

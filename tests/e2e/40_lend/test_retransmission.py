@@ -63,8 +63,7 @@ def test_changed_entry_resets_instead_of_mixing(how):
             def is_new_hit():
                 before = lend.weir.stat("kernel.hits")
                 client = lend.client()
-                client.request("GET", HIT, headers={"Host": "weir.test"})
-                is_new = client.getresponse().read() == content.body(HIT)[::-1]
+                is_new = client.ask(HIT).read() == content.body(HIT)[::-1]
                 client.close()
                 return is_new and lend.weir.stat("kernel.hits") > before
 

@@ -223,7 +223,9 @@ static __always_inline long head_host(struct weir_scratch *s, struct weir_req *r
 	}
 	if (c == ' ' && !n) {
 		r->at++;
-		return 0;
+		c = s->head[r->at & HEAD_MASK];
+		if (c == ' ' || r->at >= r->end)
+			return 0;
 	}
 	if (c == ':' && n && r->was != LIST_SPACE) {
 		r->at++;
@@ -415,51 +417,76 @@ struct head_ctx {
 	__u32 start;
 };
 
+/* CRLF ends the head; anything else begins a field name. */
+static __always_inline long head_line(struct weir_scratch *s, struct weir_req *r)
+{
+	__u64 w = head_word(s, r->at);
+
+	if ((w & 0xff) != '\r')
+		return head_name_start(s, r);
+	if (r->at + 2 > r->end)
+		return head_stop(r, WEIR_MISS_INCOMPLETE);
+	if ((w & 0xffff) != W('\r', '\n', 0, 0, 0, 0, 0, 0))
+		return head_stop(r, WEIR_MISS_GRAMMAR);
+	r->at += 2;
+	r->state = HEAD_DONE;
+	return 1;
+}
+
+static __always_inline long head_name(struct weir_scratch *s, struct weir_req *r)
+{
+	__u32 run = head_run(head_word(s, r->at), CHAR_TOKEN);
+
+	r->at += run;
+	if (run == 8)
+		return 0;
+	if (r->at >= r->end)
+		return head_stop(r, WEIR_MISS_INCOMPLETE);
+	if ((head_word(s, r->at) & 0xff) != ':' || r->at == r->name_at)
+		return head_stop(r, WEIR_MISS_GRAMMAR);
+	head_field_name(s, r);
+	r->at++;
+	return 0;
+}
+
+/* One step. States that usually follow each other are tried in that order, so that a short request takes
+ * few steps. */
 static long head_step(__u64 index, struct head_ctx *c)
 {
 	struct weir_scratch *s = c->s;
 	struct weir_req *r = &s->req;
-	__u32 run;
-	__u8 byte;
+	long stop;
 
 	(void)index;
 	if (r->at >= r->end)
 		return head_stop(r, WEIR_MISS_INCOMPLETE);
-	if (r->state == HEAD_VALUE)
-		return head_value(s, r);
-	byte = s->head[r->at & HEAD_MASK];
-	switch (r->state) {
-	case HEAD_NAME:
-		run = head_run(head_word(s, r->at), CHAR_TOKEN);
-		if (run) {
-			r->at += run;
-			return 0;
-		}
-		if (byte != ':' || r->at == r->name_at)
-			return head_stop(r, WEIR_MISS_GRAMMAR);
-		head_field_name(s, r);
-		r->at++;
-		return 0;
-	case HEAD_LINE:
-		if (byte != '\r')
-			return head_name_start(s, r);
-		if (r->at + 2 > r->end)
-			return head_stop(r, WEIR_MISS_INCOMPLETE);
-		if (s->head[(r->at + 1) & HEAD_MASK] != '\n')
-			return head_stop(r, WEIR_MISS_GRAMMAR);
-		r->at += 2;
-		r->state = HEAD_DONE;
-		return 1;
-	case HEAD_TARGET:
-		return head_target(s, r, byte);
-	case HEAD_HOST:
-		return head_host(s, r, byte);
-	case HEAD_LIST:
-		return head_list(r, byte);
-	case HEAD_METHOD:
-		return head_method(s, r, c->start);
+	if (r->state == HEAD_VALUE) {
+		stop = head_value(s, r);
+		if (stop || r->state != HEAD_LINE || r->at >= r->end)
+			return stop;
 	}
-	return head_stop(r, WEIR_MISS_GRAMMAR);
+	if (r->state == HEAD_METHOD) {
+		stop = head_method(s, r, c->start);
+		if (stop || r->state != HEAD_TARGET || r->at >= r->end)
+			return stop;
+	}
+	if (r->state == HEAD_TARGET) {
+		stop = head_target(s, r, s->head[r->at & HEAD_MASK]);
+		if (stop || r->state != HEAD_LINE || r->at >= r->end)
+			return stop;
+	}
+	if (r->state == HEAD_LINE) {
+		stop = head_line(s, r);
+		if (stop || r->at >= r->end)
+			return stop;
+	}
+	if (r->state == HEAD_NAME)
+		return head_name(s, r);
+	if (r->state == HEAD_HOST)
+		return head_host(s, r, s->head[r->at & HEAD_MASK]);
+	if (r->state == HEAD_LIST)
+		return head_list(r, s->head[r->at & HEAD_MASK]);
+	return 0;
 }
 
 /* Parses the payload behind the TCP header in head[]. r->miss is WEIR_MISS_NONE if it is the plain case.

@@ -61,14 +61,38 @@ static __always_inline void feed_host(struct weir_scratch *s, __u32 from)
 	bpf_loop(WEIR_HOST_MAX / 8, feed_host_word, &f, 0);
 }
 
+#define KEY_SHORT 32 /* bytes of host, and of target, that are hashed in registers */
+
+/* Feeds up to KEY_SHORT bytes at `p`. */
+static __always_inline void feed_short(struct weir_sip *h, const __u64 *p, __u32 bytes)
+{
+	__u32 i;
+
+#pragma clang loop unroll(full)
+	for (i = 0; i < KEY_SHORT / 8; i++)
+		if (i * 8 < bytes)
+			weir_sip_word(h, weir_key_mask(p[i], bytes - i * 8));
+}
+
 /* Fills r->digest. */
 static __always_inline void weir_key_of(struct weir_scratch *s, const __u64 secret[2])
 {
 	struct weir_req *r = &s->req;
+	struct weir_sip h;
+	__u32 at;
 
-	weir_sip_init128(&s->sip, secret);
-	weir_sip_word(&s->sip, weir_key_first_word(s->pkt.endpoint, r->encodings,
-						   (__u16)r->host_bytes, (__u16)r->target_bytes));
+	weir_sip_init128(&h, secret);
+	weir_sip_word(&h, weir_key_first_word(s->pkt.endpoint, r->encodings, (__u16)r->host_bytes,
+					      (__u16)r->target_bytes));
+	if (r->host_bytes <= KEY_SHORT && r->target_bytes <= KEY_SHORT) {
+		at = r->target_at;
+		opaque(at);
+		feed_short(&h, (const __u64 *)r->host, r->host_bytes);
+		feed_short(&h, (const __u64 *)(s->head + (at & HEAD_MASK)), r->target_bytes);
+		weir_sip_final128(&h, r->digest);
+		return;
+	}
+	s->sip = h;
 	feed_host(s, 0);
 	feed_head(s, r->target_at, r->target_bytes);
 	weir_sip_final128(&s->sip, r->digest);

@@ -135,6 +135,13 @@ class Weir:
         connection.sock = (netns or self.netns).connect(address, port, WAIT_SECONDS)
         return connection
 
+    @staticmethod
+    def get(connection, target):
+        """One request as browsers send it (http.client alone asks for "identity", no plain case). (status, body)"""
+        connection.request("GET", target, headers={"Accept-Encoding": "gzip, deflate, br"})
+        response = connection.getresponse()
+        return response.status, response.read()
+
     def processes(self):
         """Process ids of this run: supervisor, keepers, workers."""
         mark, found = f"WEIR_TEST={self.mark}".encode(), []

@@ -115,6 +115,7 @@ class Conn:
         self._tsval_last: int | None = None
         self._edge: int | None = None
         self._sent_edge: int | None = None
+        self.has_closed = False  # our FIN is out: the server's window means nothing any more
         self._clock = itertools.count()
 
     # -- sending -------------------------------------------------------------------------------------------------
@@ -148,6 +149,7 @@ class Conn:
         self.steps.append(Step(label))
         for s in segs:
             self.steps[-1].sent.append(s)
+            self.has_closed |= bool(s.flags & FIN)
             if s.flags & ACK:
                 edge = (s.ack + (s.win << self.wscale)) % MOD
                 if self._sent_edge is None or diff(edge, self._sent_edge) > 0:
@@ -199,6 +201,7 @@ class Conn:
         self.stream, self.pending, self.fin_at = bytearray(), {}, None
         self.methods, self.steps = [], []
         self._tsval_last = self._edge = self._sent_edge = None
+        self.has_closed = False
 
     def abort(self) -> None:
         """Leaves nothing behind: not a step."""
@@ -242,6 +245,8 @@ class Conn:
                 self.violations.append(f"TSval went back from {self._tsval_last}: {s}")
             else:
                 self._tsval_last = s.opts.ts[0]
+        if self.has_closed:
+            return
         # RFC 9293 3.8.6.2.1: the right edge must not move left (rounding by the scale aside).
         edge = (s.ack + (s.win << self._peer_wscale)) % MOD
         if self._edge is not None and diff(edge, self._edge) <= -(1 << self._peer_wscale):

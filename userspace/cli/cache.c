@@ -48,7 +48,9 @@ enum cmd_exit cmd_cache_list(const struct cmd_args *args)
 		cmd_text_row(t, cmd_get(e, "url"), cmd_get(e, "pool"), cmd_get(e, "endpoint"), cmd_get(e, "encodings"),
 			     status, cmd_bytes(cmd_int(e, "size")), cmd_get(e, "class"), cmd_number(cmd_int(e, "hits")),
 			     cmd_duration((now - cmd_int(e, "created")) * 1000),
-			     cmd_duration((cmd_int(e, "expires") - now) * 1000));
+			     json_is_null(json_object_get(e, "expires")) ?
+				     "on change" :
+				     cmd_duration((cmd_int(e, "expires") - now) * 1000));
 	}
 	cmd_text_print(t, "");
 	print_rest(reply, json_array_size(rows), "entries");

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* `weir doctor`: what this kernel, this interface and these ports allow, and what a lack costs. Changes nothing. */
+/* `weir doctor`: what this kernel and interface allow (asked of the dataplane), whether the ports are free and the
+ * configuration is right; and what a lack costs. Changes nothing. */
 #include "cli/cli.h"
 
-#include <linux/magic.h>
 #include <string.h>
-#include <sys/vfs.h>
-
-#include "weir/abi.h"
 
 #include "common/log.h"
 #include "dataplane/dataplane.h"
@@ -28,46 +25,6 @@ static struct weir_probe *add(struct rows *r, const char *what, bool is_ok, bool
 }
 
 #define SAY(row, ...) snprintf((row)->detail, sizeof((row)->detail), __VA_ARGS__)
-
-static void check_syncookies(struct rows *r)
-{
-	_cleanup_fclose_ FILE *f = fopen("/proc/sys/net/ipv4/tcp_syncookies", "re");
-	int value = -1;
-	struct weir_probe *p;
-
-	if (f && fscanf(f, "%d", &value) != 1)
-		value = -1;
-	p = add(r, "net.ipv4.tcp_syncookies", value > 0, true);
-	if (value > 0)
-		SAY(p, "%d", value);
-	else if (value == 0)
-		SAY(p, "0: no hand-over to workers; sysctl -w net.ipv4.tcp_syncookies=1");
-	else
-		SAY(p, "cannot be read: is /proc mounted?");
-}
-
-static void check_mount(struct rows *r, const char *what, const char *path, long magic, bool is_needed,
-			const char *missing)
-{
-	struct statfs st;
-	bool is_ok = statfs(path, &st) == 0 && st.f_type == magic;
-
-	SAY(add(r, what, is_ok, is_needed), "%s%s", is_ok ? "at " : "", is_ok ? path : missing);
-}
-
-/* The cgroup v2 tree may be mounted next to a v1 tree. */
-static void check_cgroup(struct rows *r)
-{
-	static const char *const paths[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
-	struct statfs st;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(paths); i++)
-		if (statfs(paths[i], &st) == 0 && st.f_type == CGROUP2_SUPER_MAGIC)
-			break;
-	SAY(add(r, "cgroup v2", i < ARRAY_SIZE(paths), true), "%s",
-	    i < ARRAY_SIZE(paths) ? paths[i] : "not mounted: needed by the socket program; mount -t cgroup2 none DIR");
-}
 
 static void check_root(struct rows *r)
 {
@@ -156,10 +113,6 @@ enum cmd_exit cmd_doctor(const struct cmd_args *args)
 	check_root(&rows);
 	rows.count += weir_dataplane_probe(args->conf.interfaces_count ? args->interfaces[0] : NULL,
 					   rows.probe + rows.count, PROBES_MAX - rows.count);
-	check_syncookies(&rows);
-	check_mount(&rows, "BPF file system", WEIR_BPFFS, BPF_FS_MAGIC, false,
-		    "not mounted: no pins, bpftool cannot find maps by name; mount -t bpf bpf " WEIR_BPFFS);
-	check_cgroup(&rows);
 	check_config(&rows, args);
 	return print_rows(&rows, args->is_json);
 }

@@ -56,24 +56,32 @@ static void find_variant(const struct sup *s, const struct weir_entry *e, char *
 	}
 }
 
+/* Whole seconds from `now_ns` to `then_ns`, negative when that was before. */
+static json_int_t since_s(uint64_t then_ns, uint64_t now_ns)
+{
+	return (json_int_t)(then_ns - now_ns) / 1000000000;
+}
+
 static int list_entry(const struct weir_entry *e, enum weir_class c, void *arg)
 {
 	static const char *const classes[] = { "S", "M", "L" };
 	struct list *l = arg;
 	char codings[40];
 	const char *endpoint;
-	json_int_t created = l->now_s - (json_int_t)((l->now_ns - e->created_ns) / 1000000000);
-	json_int_t expires = l->now_s + ((json_int_t)(e->expires_ns - l->now_ns)) / 1000000000;
+	json_int_t created = l->now_s + since_s(e->created_ns, l->now_ns);
 
 	if (l->total++ >= l->limit)
 		return 0;
 	find_variant(l->s, e, codings, sizeof(codings), &endpoint);
 	json_array_append_new(l->rows,
-			      json_pack("{s:s%, s:s, s:s, s:s, s:i, s:I, s:s, s:I, s:I, s:I}", "url", e->url,
+			      json_pack("{s:s%, s:s, s:s, s:s, s:i, s:I, s:s, s:I, s:I, s:o}", "url", e->url,
 					(size_t)MIN(e->url_bytes, WEIR_URL_MAX), "pool", l->pool->name, "endpoint",
 					endpoint, "encodings", codings, "status", (int)e->status, "size",
 					(json_int_t)e->head_bytes + e->body_bytes, "class", classes[c], "hits",
-					(json_int_t)e->hits, "created", created, "expires", expires));
+					(json_int_t)e->hits, "created", created, "expires",
+					e->expires_ns == UINT64_MAX ?
+						json_null() :
+						json_integer(l->now_s + since_s(e->expires_ns, l->now_ns))));
 	return 0;
 }
 

@@ -13,6 +13,8 @@
 #include "weir/key.h"
 
 #include "common/clock.h"
+#include "http/http.h"
+#include "cache/cache.h"
 
 /* Response heads of static files stay below this: a body that leaves no room for it cannot be cached. */
 #define HEAD_ROOM 256
@@ -104,11 +106,13 @@ static void add_entry(json_t *cached, const struct weir_conf_listen *l, unsigned
 		if (set & 1U << b)
 			json_array_append_new(codings, json_string(names[b]));
 	json_array_append_new(
-		cached, json_pack("{s:s, s:o, s:i, s:I, s:s, s:I, s:I, s:I}", "endpoint", l->text, "encodings", codings,
+		cached, json_pack("{s:s, s:o, s:i, s:I, s:s, s:I, s:I, s:o}", "endpoint", l->text, "encodings", codings,
 				  "status", (int)e->status, "size", (json_int_t)e->head_bytes + e->body_bytes, "class",
 				  classes[c], "hits", (json_int_t)e->hits, "age_ms",
 				  (json_int_t)((now - e->created_ns) / 1000000), "expires_in_ms",
-				  (json_int_t)(e->expires_ns - now) / 1000000));
+				  e->expires_ns == UINT64_MAX ?
+					  json_null() :
+					  json_integer((json_int_t)(e->expires_ns - now) / 1000000)));
 }
 
 /* Every encoding set under which the URL is cached on this endpoint; the largest entry's size goes to *size. */
@@ -156,18 +160,26 @@ static void explain_file(const struct weir_conf_pool *p, const struct sup_url *u
 		add(reasons, "%s/%s is a directory: the answer is a redirect to the URL with a slash", p->root, below);
 }
 
+/* Whether the kernel would look up a GET for the URL at all. */
+static bool is_plain(const struct sup_url *u)
+{
+	struct weir_request r = { .method = WEIR_METHOD_GET, .minor = 1, .is_keep_alive = true };
+	uint8_t encodings;
+
+	r.counts[WEIR_FIELD_HOST] = 1;
+	r.target = (struct weir_str){ u->target, strlen(u->target) };
+	r.host = (struct weir_str){ u->host, u->host_bytes };
+	return weir_cache_is_plain(&r, &encodings);
+}
+
 static void explain_missing(const struct sup_url *u, const struct weir_conf_pool *p, json_t *reasons)
 {
-	const char *c = u->target;
-
-	if (strlen(u->target) > WEIR_TARGET_MAX)
-		add(reasons, "the path and query are longer than XDP reads (%d bytes)", WEIR_TARGET_MAX);
-	if (u->host_bytes > WEIR_HOST_MAX)
-		add(reasons, "the host name is longer than XDP reads (%d bytes)", WEIR_HOST_MAX);
+	if (!is_plain(u))
+		add(reasons, "no plain case, XDP leaves it to a worker: the host must be a name or an IPv4 address of up to %d "
+			     "bytes, the path without escapes, hidden or empty segments, all up to %d bytes",
+		    WEIR_HOST_MAX, WEIR_TARGET_MAX);
 	if (u->host_bytes + strlen(u->target) > WEIR_URL_MAX)
 		add(reasons, "host and path together are longer than %d bytes", WEIR_URL_MAX);
-	if (strchr(c, '%') && strchr(c, '%') < c + strcspn(c, "?"))
-		add(reasons, "the path has %%-escapes: XDP leaves such requests to a worker");
 	explain_file(p, u, reasons);
 	add(reasons, "not in the cache: nobody has asked for it yet with a plain GET, or its response must not be "
 		     "stored, or it expired, changed, was purged or pushed out since");
@@ -221,6 +233,8 @@ json_t *sup_control_why(struct sup *s, const json_t *request)
 
 	if (get_url(request, &u, &error) < 0)
 		return error;
+	if (!u.host_bytes)
+		return weir_ipc_error("cache keys have a host: write the whole URL, http://host:port/path");
 	cached = json_array();
 	reasons = json_array();
 	for (i = 0; i < s->config->listens_count; i++) {

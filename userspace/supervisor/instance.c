@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* One instance of a name: two of them would clean up each other's pins. The name's lock file is locked as long as
- * the supervisor lives, however it dies; the control socket alone would not tell two directories apart. */
+/* One instance of a name: two of them would clean up each other's pins. Each name has a byte of one lock file, which
+ * is locked as long as the supervisor lives, however it dies; the control socket alone would not tell the same
+ * name in two directories apart. */
 #include "supervisor/supervisor_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
+
+#include "weir/key.h"
 
 #include "common/log.h"
 
-/* Locks the file that has the path at that moment: a dying instance may have just removed the one we opened. */
-static int lock_file(const char *path, int *ret_fd)
-{
-	for (;;) {
-		_cleanup_close_ int fd = -1;
-		struct stat ours, there;
+#define LOCK_PATH "/run/weir.lock" /* of all instances; empty, and never removed */
 
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &ours) < 0)
-			return -errno;
-		if (stat(path, &there) == 0 && there.st_ino == ours.st_ino && there.st_dev == ours.st_dev) {
-			*ret_fd = TAKE_FD(fd);
-			return 0;
-		}
-	}
+static int lock_name(const char *name, int *ret_fd)
+{
+	static const __u64 key[2] = { 0, 0 }; /* every instance must find the same byte */
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	_cleanup_close_ int fd = -1;
+
+	lock.l_start = (off_t)(weir_host_digest(key, name, (__u32)strlen(name)) >> 2);
+	fd = open(LOCK_PATH, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock) < 0)
+		return -errno;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
 }
 
 static int open_control(struct sup *s)
@@ -50,28 +50,22 @@ int sup_lock(struct sup *s)
 
 	if (weir_ipc_is_served(s->config->control))
 		return open_control(s);
-	if (asprintf(&s->lock_path, "/run/weir-%s.lock", s->config->name) < 0)
-		return -ENOMEM;
-	r = lock_file(s->lock_path, &s->lock_fd);
-	if (r == -EWOULDBLOCK) {
+	r = lock_name(s->config->name, &s->lock_fd);
+	if (r == -EAGAIN || r == -EACCES) {
 		weir_err(0, "an instance named '%s' is running with another control socket; the name is the last part of "
 			    "--control: choose another one",
 			 s->config->name);
 		return -EADDRINUSE;
 	}
 	if (r < 0)
-		return weir_err(r, "cannot lock %s", s->lock_path);
+		return weir_err(r, "cannot lock " LOCK_PATH);
 	return open_control(s);
 }
 
 void sup_unlock(struct sup *s)
 {
 	s->ipc = weir_ipc_server_free(s->ipc);
-	if (s->lock_fd >= 0) {
-		(void)unlink(s->lock_path);
+	if (s->lock_fd >= 0)
 		close(s->lock_fd);
-		s->lock_fd = -1;
-	}
-	free(s->lock_path);
-	s->lock_path = NULL;
+	s->lock_fd = -1;
 }

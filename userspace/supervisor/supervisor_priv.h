@@ -37,7 +37,6 @@ struct sup {
 	int pass_tx[WEIR_POOLS_MAX];	   /* by pool id; -1: none */
 	int pass_rx[WEIR_POOLS_MAX];
 	struct weir_ipc_server *ipc;
-	char *lock_path;
 	int lock_fd;
 	int epoll_fd;
 	int signal_fd;

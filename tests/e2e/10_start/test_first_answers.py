@@ -21,10 +21,7 @@ def test_keep_alive_connection_gets_hits_and_misses(weir, site):
     w = weir("--root", site.path, "--listen", "127.0.0.1:8080")
     connection = w.connect()
     for name in ("small.txt", "other.txt", "small.txt", "huge.bin", "other.txt", "small.txt"):
-        connection.request("GET", f"/{name}")
-        response = connection.getresponse()
-        assert response.status == 200
-        assert response.read() == site.files[name]
+        assert w.get(connection, f"/{name}") == (200, site.files[name])
     connection.close()
     kernel = w.stats()["kernel"]
     assert kernel["hits"] >= 3
@@ -45,7 +42,6 @@ def test_native_mode_on_veth(weir, site, netns_pair, address):
     w = weir("--root", site.path, "--listen", f"{address}:8080", "--attach", "native", netns=netns_pair.server)
     for expected_hits in (0, 1, 2):
         connection = w.connect(address.strip("[]"), netns=netns_pair.client)
-        connection.request("GET", "/small.txt")
-        assert connection.getresponse().read() == site.files["small.txt"]
+        assert w.get(connection, "/small.txt") == (200, site.files["small.txt"])
         connection.close()
         assert w.stat("kernel.hits") == expected_hits

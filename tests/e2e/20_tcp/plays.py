@@ -27,6 +27,9 @@ def scripts() -> dict:
 
 
 def play_all(pair) -> dict:
+    # No timer of the server's kernel may speak into a scenario: no tail loss probe, no retransmission within it.
+    pair.server.sysctl("net.ipv4.tcp_early_retrans", 0)
+    pair.server.sysctl("net.ipv4.tcp_rto_min_us", 5_000_000)
     wire = tcp.Wire(pair.client, net.CLIENT_IF)
     try:
         return play.Player(wire, servers.PORT).play(scripts())

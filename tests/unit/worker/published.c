@@ -232,8 +232,10 @@ Test(published, every_kind_of_change_withdraws)
 	for (i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		int fd = client_open(&slot);
 
-		cr_assert_eq(client_ask(fd, GET("/d/e/f.txt"), &answer), 200, "%s", changes[i]);
-		cr_assert(becomes("/d/e/f.txt", WEIR_CLASS_S, true), "published before: %s", changes[i]);
+		/* events of the change before may still come in while the file is read */
+		do {
+			cr_assert_eq(client_ask(fd, GET("/d/e/f.txt"), &answer), 200, "%s", changes[i]);
+		} while (!is_published("/d/e/f.txt", WEIR_CLASS_S));
 		in_root(changes[i]);
 		cr_assert(becomes("/d/e/f.txt", WEIR_CLASS_S, false), "withdrawn after: %s", changes[i]);
 		close(fd);

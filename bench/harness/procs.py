@@ -114,3 +114,22 @@ def pss_bytes(pid):
         except OSError:
             continue
     return total * 1024
+
+
+def bpf_map_bytes(pid):
+    """What the kernel charges for the BPF maps that pid and its descendants hold, each once."""
+    seen = {}
+    for one in tree(pid):
+        try:
+            fds = os.listdir(f"/proc/{one}/fdinfo")
+        except OSError:
+            continue
+        for fd in fds:
+            try:
+                with open(f"/proc/{one}/fdinfo/{fd}", encoding="ascii") as f:
+                    info = dict(line.split(":", 1) for line in f if ":" in line)
+            except OSError:
+                continue
+            if "map_id" in info:
+                seen[int(info["map_id"])] = int(info.get("memlock", 0))
+    return sum(seen.values())

@@ -4,6 +4,7 @@ Only one runs at a time: Weir's programs on an interface would be in the way of 
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -83,17 +84,23 @@ def wait_ready(proc, log, netns, addr, paths):
         time.sleep(0.1)
 
 
+def fill(template, conf, values):
+    """Writes `template` with each @NAME@ replaced to the file `conf`."""
+    with open(template, encoding="utf-8") as f:
+        text = f.read()
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", str(value))
+    with open(conf, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
 @contextlib.contextmanager
 def nginx(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=2, connections=2048, paths=("/a/small.txt",),
           **_):
     conf, log = f"{bench.dir}/{name}.conf", f"{bench.dir}/{name}.log"
-    with open(f"{bench.here}/compare/nginx.conf") as f:
-        text = f.read()
-    for key, value in {"WORKERS": workers, "CONNECTIONS": connections, "DIR": bench.dir, "LISTEN": f"{addr}:{PORT}", "ROOT_A": bench.root_a,
-                       "ROOT_B": bench.root_b, "SENDFILE": "off" if name == "nginx-nosendfile" else "on"}.items():
-        text = text.replace(f"@{key}@", str(value))
-    with open(conf, "w") as f:
-        f.write(text)
+    fill(f"{bench.here}/compare/nginx.conf", conf, {
+        "WORKERS": workers, "CONNECTIONS": connections, "DIR": bench.dir, "LISTEN": f"{addr}:{PORT}",
+        "ROOT_A": bench.root_a, "ROOT_B": bench.root_b, "SENDFILE": "off" if name == "nginx-nosendfile" else "on"})
     proc = procs.spawn(["nginx", "-c", conf, "-p", bench.dir], netns, cpus, log)
     try:
         wait_ready(proc, log, netns, addr, paths)
@@ -103,31 +110,33 @@ def nginx(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=2, conne
 
 
 @contextlib.contextmanager
-def weir(bench, name, addr="127.0.0.1", netns=None, cpus=None, interface="lo", attach="auto",
-         cached=True, pools=False, paths=("/a/small.txt",), **_):
+def weir(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=1, interface="lo", attach="auto",
+         cached=True, conf=None, paths=("/a/small.txt",), **_):
+    """With `conf`, a template in compare/; else by options."""
     del name
-    control, log = f"{bench.dir}/weir.sock", f"{bench.dir}/weir.log"
-    listen = f"{addr}:{PORT}"
+    instance = f"weir-bench-{os.getpid()}"
+    control, log = f"{bench.dir}/{instance}.sock", f"{bench.dir}/weir.log"
     cmd = [bench.weir, "run", "--attach", attach, "--interface", interface, "--control", control]
-    if pools:
-        conf = f"{bench.dir}/weir.conf"
-        with open(f"{bench.here}/compare/weir.conf") as f:
-            text = f.read()
-        for key, value in {"LISTEN": listen, "PORT": PORT, "ROOT_A": bench.root_a, "ROOT_B": bench.root_b}.items():
-            text = text.replace(f"@{key}@", str(value))
-        with open(conf, "w") as f:
-            f.write(text)
-        cmd += ["-c", conf]
+    if conf:
+        fill(f"{bench.here}/compare/{conf}", f"{bench.dir}/weir.conf", {
+            "LISTEN": f"{addr}:{PORT}", "PORT": PORT, "ROOT_A": bench.root_a, "ROOT_B": bench.root_b,
+            "SLOTS": workers, "THREADS": bench.threads})
+        cmd += ["-c", f"{bench.dir}/weir.conf"]
     else:
-        cmd += ["--root", bench.root_a, "--listen", listen, "--threads", str(bench.threads)]
+        cmd += ["--root", bench.root_a, "--listen", f"{addr}:{PORT}", "--threads", str(bench.threads)]
     if not cached:
         cmd += ["--no-kernel-cache"]
     proc = procs.spawn(cmd, netns, cpus, log)
     try:
         wait_ready(proc, log, netns, addr, paths)
+        if attach != "none" and "not attached" in tail(log):
+            raise procs.BenchError(f"Weir runs without XDP: {tail(log)}")
         yield Running(proc, addr, netns, control, bench.weir)
     finally:
         procs.stop(proc, signal.SIGTERM)
+        if os.path.exists(f"/sys/fs/bpf/weir/{instance}"):
+            bench.errors.append(f"Weir left pins in /sys/fs/bpf/weir/{instance}")
+            shutil.rmtree(f"/sys/fs/bpf/weir/{instance}", ignore_errors=True)
 
 
 def start(bench, name, **kw):

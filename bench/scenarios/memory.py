@@ -22,12 +22,6 @@ def meminfo():
         return {k: int(v.split()[0]) * 1024 for k, v in (line.split(":") for line in f)}
 
 
-def map_bytes():
-    """What the kernel charges for Weir's maps, all of it reserved at start."""
-    maps = json.loads(procs.run(["bpftool", "map", "show", "-j"], seconds=20))
-    return sum(int(m.get("bytes_memlock", 0)) for m in maps if m.get("name", "").startswith("weir"))
-
-
 def read_phase(gen, seconds):
     """The generator's next line; it is bounded in time itself, this is the second fence."""
     timer = threading.Timer(seconds, gen.kill)
@@ -61,7 +55,8 @@ def one(bench, name, count, **options):
     processes = max(2, math.ceil(count / (bench.nofile * 0.75)))
     with netns.veth_pair(1, pass_object) as (server_ns, client_ns):
         kw = {"addr": netns.SERVER_IP, "netns": server_ns, "interface": netns.SERVER_DEV, "attach": "native",
-              "workers": processes, "connections": math.ceil(count / processes * 1.3), "slots": processes, "paths": (PATH,), **options}
+              "workers": processes, "connections": math.ceil(count / processes * 1.3), "paths": (PATH,), **options}
+        time.sleep(2)  # the kernel frees what the server before this one had
         start = meminfo()
         with servers.start(bench, name, **kw) as server:
             time.sleep(0.5)
@@ -72,7 +67,7 @@ def one(bench, name, count, **options):
                     raise procs.BenchError(f"only {phase['verified']:,} of {count:,} connections answered: {phase}")
                 time.sleep(2)
                 after, pss_after = meminfo(), procs.pss_bytes(server.proc.pid)
-                reserved = map_bytes() if name == "weir" else 0
+                reserved = procs.bpf_map_bytes(server.proc.pid)
                 gen.stdin.close()
                 gen.stdin = None
                 again = read_phase(gen, 200)
@@ -89,7 +84,7 @@ def run(bench, key):
     bench.rows += [hit, lent]
     cases = [(hit, name, {}) for name in bench.servers]
     if "weir" in bench.servers:
-        cases.append((lent, "weir", {"cached": False}))
+        cases.append((lent, "weir", {"conf": "lent.conf"}))
     for row, name, options in cases:
         with bench.guard(f"{row.key}, {name}"):
             r = one(bench, name, count, **options)

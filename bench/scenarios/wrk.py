@@ -14,7 +14,7 @@ SCENARIOS = {
     "1": ("small file, keep-alive", 3, [], SMALL, {}),
     "2": ("small file, Connection: close", 2, ["-H", "Connection: close"], SMALL, {}),
     "3": ("80 % hits, 20 % misses, two pools", 1.3, ["-s", "@HERE@/compare/mixed.lua"], "",
-          {"pools": True, "paths": (SMALL, MISS)}),
+          {"conf": "mixed.conf", "paths": (SMALL, MISS)}),
     "3b": ("misses only (kernel cache off)", 0.9, [], SMALL, {"cached": False}),
 }
 

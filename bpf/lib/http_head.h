@@ -36,6 +36,8 @@ enum head_list {
 	LIST_START, /* before a token */
 	LIST_TOKEN,
 	LIST_SPACE, /* behind a token, only a comma may follow */
+	LIST_BRACKET, /* Host: inside [IPv6] */
+	LIST_TAIL,    /* Host: behind ']', only a port may follow */
 };
 
 #define CHAR_TOKEN 1  /* tchar, RFC 9110 5.6.2 */
@@ -208,6 +210,30 @@ static __always_inline bool head_is_digit(__u64 c)
 	return c >= '0' && c <= '9';
 }
 
+/* One byte of an IPv6 literal, RFC 3986 3.2.2; kept with its brackets. */
+static __always_inline long head_literal(struct weir_req *r, __u8 c)
+{
+	__u32 n = r->host_bytes;
+	__u8 lower = c | 0x20;
+
+	if (c == ']') {
+		r->was = LIST_TAIL;
+	} else if (c == '[' && !n) {
+		r->was = LIST_BRACKET;
+	} else if (c != ':' && c != '.' && !head_is_digit(c)) {
+		if (lower < 'a' || lower > 'f')
+			return head_stop(r, WEIR_MISS_HOST);
+		c = lower;
+	}
+	if (n >= WEIR_HOST_MAX || (c == ']' && n < 3))
+		return head_stop(r, WEIR_MISS_HOST);
+	opaque(n);
+	r->host[n & (WEIR_HOST_MAX - 1)] = (char)c;
+	r->host_bytes = n + 1;
+	r->at++;
+	return 0;
+}
+
 /* Some bytes of Host: name[:port], stored in lower case; the port is the endpoint's affair. */
 static __always_inline long head_host(struct weir_scratch *s, struct weir_req *r, __u8 c)
 {
@@ -215,7 +241,7 @@ static __always_inline long head_host(struct weir_scratch *s, struct weir_req *r
 	__u64 w;
 
 	if (c == '\r') {
-		if (!n || !head_line_end(s, r))
+		if (!n || r->was == LIST_BRACKET || !head_line_end(s, r))
 			return head_stop(r, r->at + 1 >= r->end ? WEIR_MISS_INCOMPLETE :
 								 WEIR_MISS_HOST);
 		r->has_host = 1;
@@ -227,7 +253,7 @@ static __always_inline long head_host(struct weir_scratch *s, struct weir_req *r
 		if (c == ' ' || r->at >= r->end)
 			return 0;
 	}
-	if (c == ':' && n && r->was != LIST_SPACE) {
+	if (c == ':' && n && r->was != LIST_SPACE && r->was != LIST_BRACKET) {
 		r->at++;
 		r->was = LIST_SPACE; /* digits of the port follow, one at least */
 		return head_is_digit(head_word(s, r->at) & 0xff) ? 0 :
@@ -237,9 +263,11 @@ static __always_inline long head_host(struct weir_scratch *s, struct weir_req *r
 		r->at++;
 		return head_is_digit(c) ? 0 : head_stop(r, WEIR_MISS_HOST);
 	}
+	if (r->was == LIST_BRACKET || (c == '[' && !n))
+		return head_literal(r, c);
 	w = head_word(s, r->at);
 	run = head_run(w, CHAR_HOST);
-	if (!run || n + run > WEIR_HOST_MAX)
+	if (!run || r->was == LIST_TAIL || n + run > WEIR_HOST_MAX)
 		return head_stop(r, WEIR_MISS_HOST);
 	r->at += run;
 	r->host_bytes = n + run;

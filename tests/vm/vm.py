@@ -35,7 +35,7 @@ SITE = {
     "fresh.txt": b"asked for once, in the middle of a connection\n",
     "other.txt": b"asked for once, before a seize\n",
     "a/one.txt": b"from pool a\n",
-    "b/b/two.txt": b"from pool b\n",
+    "b/two.txt": b"from pool b\n",
 }
 POOLS = """listen = { "127.0.0.1:8080" }
 pool a { root = "/site/a" prefixes = { "http://*:8080/" } }

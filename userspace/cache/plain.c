@@ -3,16 +3,17 @@
  * wrong: the kernel decides on its own what it looks up. */
 #include "cache/cache.h"
 
+/* Letters, digits, '.', '-', or an IPv6 literal in brackets, which the parser has checked. */
 static bool is_plain_host(struct weir_str host)
 {
 	size_t i;
 
 	if (host.n == 0 || host.n > WEIR_HOST_MAX)
 		return false;
-	for (i = 0; i < host.n; i++) {
+	for (i = 0; host.p[0] != '[' && i < host.n; i++) {
 		char c = host.p[i];
 
-		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'))
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.'))
 			return false;
 	}
 	return true;

@@ -46,7 +46,8 @@ static const char *group_members(const char *group)
 
 	for (i = 0; i < cmd_count; i++)
 		if (!strncmp(cmd_table[i].name, group, bytes) && cmd_table[i].name[bytes] == ' ')
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "%sweir %s", n ? ", " : "", cmd_table[i].name);
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%sweir %s", n ? ", " : "",
+					      cmd_table[i].name);
 	return n ? text : NULL;
 }
 
@@ -137,8 +138,8 @@ static void build_options(const struct cmd *c, struct option *ret)
 
 	for (i = 0; i < ARRAY_SIZE(opts); i++)
 		if (strchr(c->options, opts[i].letter))
-			ret[n++] = (struct option){ opts[i].name, opts[i].argument ? required_argument : no_argument, NULL,
-						    opts[i].letter };
+			ret[n++] = (struct option){ opts[i].name, opts[i].argument ? required_argument : no_argument,
+						    NULL, opts[i].letter };
 	ret[n] = (struct option){};
 }
 
@@ -202,8 +203,8 @@ static enum cmd_exit help_for(const struct cmd *c)
 {
 	size_t i;
 
-	printf("weir %s%s%s%s\n  %s\n", c->name, *c->arguments ? " " : "", c->arguments, *c->options ? " [options]" : "",
-	       c->summary);
+	printf("weir %s%s%s%s\n  %s\n", c->name, *c->arguments ? " " : "", c->arguments,
+	       *c->options ? " [options]" : "", c->summary);
 	for (i = 0; i < ARRAY_SIZE(opts); i++) {
 		char left[48];
 

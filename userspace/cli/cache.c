@@ -40,7 +40,8 @@ enum cmd_exit cmd_cache_list(const struct cmd_args *args)
 		return cmd_print_json(reply);
 	t = cmd_text_new(10);
 	rows = json_object_get(reply, "entries");
-	cmd_text_row(t, "URL", "POOL", "ENDPOINT", "ENCODINGS", ">STATUS", ">SIZE", "CLASS", ">HITS", ">AGE", ">EXPIRES");
+	cmd_text_row(t, "URL", "POOL", "ENDPOINT", "ENCODINGS", ">STATUS", ">SIZE", "CLASS", ">HITS", ">AGE",
+		     ">EXPIRES");
 	json_array_foreach(rows, i, e) {
 		char status[16];
 

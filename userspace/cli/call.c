@@ -20,8 +20,9 @@ json_t *cmd_call(const struct cmd_args *args, json_t *request)
 	r = request ? weir_ipc_call(args->control, request, CALL_LIMIT_MS, &reply) : -ENOMEM;
 	json_decref(request);
 	if (r == -ENOENT || r == -ECONNREFUSED) {
-		weir_err(0, "no instance runs with the control socket %s: start one with `weir run`, or name its socket "
-			    "with --control",
+		weir_err(0,
+			 "no instance runs with the control socket %s: start one with `weir run`, or name its socket "
+			 "with --control",
 			 args->control);
 		return NULL;
 	}

@@ -93,7 +93,8 @@ static enum cmd_exit print_rows(const struct rows *r, bool is_json)
 						      p->is_needed, "detail", p->detail));
 	}
 	if (is_json) {
-		json_t *j = json_pack("{s:b, s:I, s:o}", "ok", missing == 0, "missing", (json_int_t)missing, "rows", list);
+		json_t *j =
+		    json_pack("{s:b, s:I, s:o}", "ok", missing == 0, "missing", (json_int_t)missing, "rows", list);
 
 		(void)cmd_print_json(j);
 		json_decref(j);

@@ -66,7 +66,8 @@ static int check_root(const struct weir_config *c, struct weir_conf_pool *p, str
 	struct stat st;
 
 	if (!p->root) {
-		weir_conf_error(report, c->file, p->line, "pool '%s' has no root: name the directory to serve", p->name);
+		weir_conf_error(report, c->file, p->line, "pool '%s' has no root: name the directory to serve",
+				p->name);
 		return 0;
 	}
 	line = MAX(line, 0);

@@ -202,7 +202,8 @@ static size_t scope_options(enum weir_param_scope scope, cfg_opt_t *opts)
 
 	for (i = 0; i < WEIR_PARAM__MAX; i++)
 		if (weir_params[i].scope == scope)
-			opts[n++] = value_option(weir_params[i].name, weir_params[i].type >= WEIR_TYPE_LISTENS, on_value);
+			opts[n++] =
+			    value_option(weir_params[i].name, weir_params[i].type >= WEIR_TYPE_LISTENS, on_value);
 
 	for (i = 0; i < parse->unknown_count; i++) {
 		const struct unknown *u = &parse->unknown[i];

@@ -2,10 +2,11 @@
 /* Answers to the command line: which function has which command, and the two that concern the whole instance. */
 #include "supervisor/supervisor_priv.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "common/clock.h"
+
+#define ROWS_DEFAULT 1000
 
 static json_t *control_stop(struct sup *s, const json_t *request)
 {
@@ -37,6 +38,13 @@ json_t *sup_control(const char *command, const json_t *request, void *sup)
 		if (!strcmp(commands[i].name, command))
 			return commands[i].answer(sup, request);
 	return weir_ipc_error("this instance (version " WEIR_VERSION ") does not know the command '%s'", command);
+}
+
+size_t sup_control_limit(const json_t *request)
+{
+	json_int_t limit = json_integer_value(json_object_get(request, "limit"));
+
+	return limit > 0 ? (size_t)limit : ROWS_DEFAULT;
 }
 
 /* --- status --- */

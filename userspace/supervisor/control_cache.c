@@ -9,7 +9,6 @@
 
 #include "common/clock.h"
 
-#define LIST_DEFAULT 1000
 #define PURGE_MAX 65536 /* entries with one host and target: codings times endpoints, far below */
 
 struct list {
@@ -88,10 +87,9 @@ static int list_entry(const struct weir_entry *e, enum weir_class c, void *arg)
 json_t *sup_control_cache_list(struct sup *s, const json_t *request)
 {
 	struct list l = { .s = s, .rows = json_array(), .now_ns = weir_now_ns(), .now_s = weir_realtime_s() };
-	const json_t *limit = json_object_get(request, "limit");
 	size_t i;
 
-	l.limit = json_is_integer(limit) && json_integer_value(limit) > 0 ? (size_t)json_integer_value(limit) : LIST_DEFAULT;
+	l.limit = sup_control_limit(request);
 	for (i = 0; s->dp && i < s->config->pools_count; i++) {
 		l.pool = &s->config->pools[i];
 		if (l.pool->kernel_cache)

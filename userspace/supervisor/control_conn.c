@@ -7,8 +7,6 @@
 
 #include "common/clock.h"
 
-#define LIST_DEFAULT 1000
-
 struct list {
 	const struct sup *s;
 	json_t *rows;
@@ -67,9 +65,8 @@ static int list_flow(const struct weir_flow_key *k, const struct weir_flow *f, v
 json_t *sup_control_conn_list(struct sup *s, const json_t *request)
 {
 	struct list l = { .s = s, .rows = json_array(), .now_ns = weir_now_ns() };
-	const json_t *limit = json_object_get(request, "limit");
 
-	l.limit = json_is_integer(limit) && json_integer_value(limit) > 0 ? (size_t)json_integer_value(limit) : LIST_DEFAULT;
+	l.limit = sup_control_limit(request);
 	if (s->dp)
 		(void)weir_dataplane_flow_each(s->dp, list_flow, &l);
 	return json_pack("{s:b, s:b, s:s, s:I, s:o}", "ok", 1, "attached", s->dp != NULL, "why_not",

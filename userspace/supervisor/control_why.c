@@ -139,25 +139,63 @@ static void find_entries(const struct sup *s, const struct sup_url *u, const str
 	}
 }
 
-/* What the file system says about the path, as far as it explains that nothing is cached. */
-static void explain_file(const struct weir_conf_pool *p, const struct sup_url *u, json_t *reasons)
+/* Opens what a pool's static handler would: the path behind the prefix, below the root. Writes its name to `name`. */
+static int open_file(const struct weir_conf_pool *p, const char *below, char *name, size_t bytes)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
-	_cleanup_close_ int root = open(p->root, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
-	_cleanup_free_ char *path = strndup(u->path, u->path_bytes);
-	const char *below = path ? path + strspn(path, "/") : "";
-	struct stat st;
+	_cleanup_close_ int root = open(p->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd;
 
 	if (root < 0)
-		return;
+		return -errno;
+	snprintf(name, bytes, "%s/%s", p->root, below);
 	fd = (int)syscall(SYS_openat2, root, *below ? below : ".", &how, sizeof(how));
-	if (fd < 0 || fstat(fd, &st) < 0)
-		add(reasons, "%s/%s cannot be served: %s", p->root, below, strerror(errno));
+	return fd < 0 ? -errno : fd;
+}
+
+/* The first index file that is there, for a path that ends in a slash. */
+static int open_index(const struct weir_conf_pool *p, const char *below, char *name, size_t bytes)
+{
+	_cleanup_free_ char *names = strdup(p->index);
+	char *rest = names, *index;
+	int fd = -ENOENT;
+
+	while (fd < 0 && (index = strsep(&rest, " \t"))) {
+		_cleanup_free_ char *path = NULL;
+
+		if (*index && asprintf(&path, "%s%s", below, index) > 0)
+			fd = open_file(p, path, name, bytes);
+	}
+	return fd;
+}
+
+/* What the file system says about the path, as far as it explains that nothing is cached. */
+static void explain_file(const struct weir_conf_prefix *prefix, const struct weir_conf_pool *p, const struct sup_url *u,
+			 json_t *reasons)
+{
+	_cleanup_free_ char *path = strndup(u->path, u->path_bytes);
+	size_t prefix_bytes = strlen(prefix->path);
+	bool is_folder = u->path[u->path_bytes - 1] == '/';
+	_cleanup_close_ int fd = -1;
+	char name[4200];
+	struct stat st;
+
+	if (!path)
+		return;
+	if (u->path_bytes < prefix_bytes) {
+		add(reasons, "the prefix ends in a slash: the answer is a redirect to %s", prefix->path);
+		return;
+	}
+	fd = (is_folder ? open_index : open_file)(p, path + prefix_bytes, name, sizeof(name));
+	if (fd < 0 && is_folder)
+		add(reasons, "%s/%s has no index file (%s)", p->root, path + prefix_bytes, p->index);
+	else if (fd < 0)
+		add(reasons, "%s cannot be served: %s", name, strerror(-fd));
+	else if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+		add(reasons, "%s is a directory: the answer is a redirect to the URL with a slash", name);
 	else if (S_ISREG(st.st_mode) && st.st_size + HEAD_ROOM > WEIR_BYTES_L)
-		add(reasons, "%s/%s has %lld bytes: a response of more than %d bytes does not fit into the cache",
-		    p->root, below, (long long)st.st_size, WEIR_BYTES_L);
-	else if (S_ISDIR(st.st_mode) && path[strlen(path) - 1] != '/')
-		add(reasons, "%s/%s is a directory: the answer is a redirect to the URL with a slash", p->root, below);
+		add(reasons, "%s has %lld bytes: a response of more than %d bytes does not fit into the cache", name,
+		    (long long)st.st_size, WEIR_BYTES_L);
 }
 
 /* Whether the kernel would look up a GET for the URL at all. */
@@ -172,15 +210,17 @@ static bool is_plain(const struct sup_url *u)
 	return weir_cache_is_plain(&r, &encodings);
 }
 
-static void explain_missing(const struct sup_url *u, const struct weir_conf_pool *p, json_t *reasons)
+static void explain_missing(const struct sup_url *u, const struct weir_conf_prefix *prefix,
+			    const struct weir_conf_pool *p, json_t *reasons)
 {
 	if (!is_plain(u))
-		add(reasons, "no plain case, XDP leaves it to a worker: the host must be a name or an IPv4 address of up to %d "
-			     "bytes, the path without escapes, hidden or empty segments, all up to %d bytes",
+		add(reasons,
+		    "no plain case, XDP leaves it to a worker: the host must be a name or an IPv4 address of up to %d "
+		    "bytes, the path without escapes, hidden or empty segments, all up to %d bytes",
 		    WEIR_HOST_MAX, WEIR_TARGET_MAX);
 	if (u->host_bytes + strlen(u->target) > WEIR_URL_MAX)
 		add(reasons, "host and path together are longer than %d bytes", WEIR_URL_MAX);
-	explain_file(p, u, reasons);
+	explain_file(prefix, p, u, reasons);
 	add(reasons, "not in the cache: nobody has asked for it yet with a plain GET, or its response must not be "
 		     "stored, or it expired, changed, was purged or pushed out since");
 }
@@ -193,7 +233,8 @@ static void explain_size(const struct sup *s, uint64_t size, json_t *reasons)
 
 	for (i = 0; i < n; i++)
 		if (size + 40 > rows[i].mtu)
-			add(reasons, "on %s (mtu %u) the response of %llu bytes is more than one segment: a worker sends it",
+			add(reasons,
+			    "on %s (mtu %u) the response of %llu bytes is more than one segment: a worker sends it",
 			    rows[i].name, rows[i].mtu, (unsigned long long)size);
 }
 
@@ -219,7 +260,7 @@ static void explain(const struct sup *s, const struct sup_url *u, size_t listen,
 		return;
 	find_entries(s, u, l, pool->id, cached, &size);
 	if (json_array_size(cached) == before)
-		explain_missing(u, pool, reasons);
+		explain_missing(u, p, pool, reasons);
 	else
 		explain_size(s, size, reasons);
 }

@@ -34,8 +34,9 @@ static int open_control(struct sup *s)
 	int r = weir_ipc_server_new(path, sup_control, s, &s->ipc);
 
 	if (r == -EADDRINUSE)
-		weir_err(0, "an instance is running with the control socket %s: end it with `weir stop --control %s`, or "
-			    "choose another one with --control",
+		weir_err(0,
+			 "an instance is running with the control socket %s: end it with `weir stop --control %s`, or "
+			 "choose another one with --control",
 			 path, path);
 	else if (r == -EEXIST)
 		weir_err(0, "the control path %s is a file, not a socket: choose another one with --control", path);
@@ -52,8 +53,9 @@ int sup_lock(struct sup *s)
 		return open_control(s);
 	r = lock_name(s->config->name, &s->lock_fd);
 	if (r == -EAGAIN || r == -EACCES) {
-		weir_err(0, "an instance named '%s' is running with another control socket; the name is the last part of "
-			    "--control: choose another one",
+		weir_err(0,
+			 "an instance named '%s' is running with another control socket; the name is the last part of "
+			 "--control: choose another one",
 			 s->config->name);
 		return -EADDRINUSE;
 	}

@@ -11,8 +11,8 @@
 static int without(struct sup *s, int r, const char *what, const char *why)
 {
 	if (s->config->attach != WEIR_ATTACH_AUTO) {
-		weir_err(0, "%s: %s (%s); `weir doctor` says what is missing, --attach none serves without XDP", what, why,
-			 strerror(-r));
+		weir_err(0, "%s: %s (%s); `weir doctor` says what is missing, --attach none serves without XDP", what,
+			 why, strerror(-r));
 		return r;
 	}
 	s->dp = weir_dataplane_free(s->dp);
@@ -30,7 +30,8 @@ int sup_kernel_load(struct sup *s)
 
 	r = weir_dataplane_clean(s->config);
 	if (r < 0 && s->config->attach != WEIR_ATTACH_NONE)
-		weir_warn("cannot clean up after an earlier instance '%s' (%s); going on", s->config->name, strerror(-r));
+		weir_warn("cannot clean up after an earlier instance '%s' (%s); going on", s->config->name,
+			  strerror(-r));
 	if (s->config->attach == WEIR_ATTACH_NONE) {
 		snprintf(s->no_dp, sizeof(s->no_dp), "the instance runs with attach none");
 		return 0;

@@ -45,7 +45,8 @@ static int bind_error(const struct weir_conf_listen *l, int r)
 	char holder[96];
 
 	if (r == -EADDRINUSE && weir_port_holder(l, holder, sizeof(holder)))
-		return weir_err(r, "cannot listen on %s: %s has the port; stop it, or listen elsewhere", l->text, holder);
+		return weir_err(r, "cannot listen on %s: %s has the port; stop it, or listen elsewhere", l->text,
+				holder);
 	if (r == -EADDRNOTAVAIL)
 		return weir_err(r, "cannot listen on %s: no interface has this address (`ip address` lists them)",
 				l->text);

@@ -82,6 +82,7 @@ void sup_stop(struct sup *s);
 
 /* control*.c: answers to the command line. */
 json_t *sup_control(const char *command, const json_t *request, void *sup);
+size_t sup_control_limit(const json_t *request); /* rows of a list */
 json_t *sup_control_stats(struct sup *s, const json_t *request);
 json_t *sup_control_status(struct sup *s, const json_t *request);
 json_t *sup_control_cache_list(struct sup *s, const json_t *request);

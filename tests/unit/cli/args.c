@@ -48,7 +48,8 @@ TestSuite(args, .init = quiet);
 
 Test(args, run_takes_everything)
 {
-	expect("weir run -c a.conf --root /srv --listen :80 --listen [::1]:81 --attach none --interface lo --interface eth0 "
+	expect("weir run -c a.conf --root /srv --listen :80 --listen [::1]:81 --attach none --interface lo --interface "
+	       "eth0 "
 	       "--threads 8 --control /tmp/s --user nobody --no-kernel-cache",
 	       "run");
 	cr_expect_str_eq(args.conf.file, "a.conf");

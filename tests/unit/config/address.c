@@ -46,7 +46,8 @@ Test(address, each_listen_is_understood_or_refused_with_a_reason)
 		struct weir_conf_listen l[2] = {};
 
 		why = NULL;
-		cr_expect_eq(weir_conf_listen_parse(listens[i].text, l, &why), listens[i].count, "'%s'", listens[i].text);
+		cr_expect_eq(weir_conf_listen_parse(listens[i].text, l, &why), listens[i].count, "'%s'",
+			     listens[i].text);
 		if (listens[i].count > 0)
 			cr_expect_str_eq(l[0].text, listens[i].first);
 		else

@@ -13,7 +13,7 @@ static const struct {
 	{ "0\r\n\r\n", 5 },
 	{ "0\r\n\r\nGET", 5 },
 	{ "3\r\nabc\r\n0\r\n\r\n", 13 },
-	{ "A;x=\"y\"\r\n0123456789\r\n000\r\n\r\n", 29 },
+	{ "A;x=\"y\"\r\n0123456789\r\n000\r\n\r\n", 28 },
 	{ "1 \r\na\r\n0\r\nTrailer: x\r\n\r\n", 24 },
 	{ "3\r\nab", -2 },
 	{ "0\r\n", -2 },

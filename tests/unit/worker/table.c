@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The connection table: one owner at a time, and no event lost between two of them. */
+#include <criterion/criterion.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "worker/wrk_priv.h"
+
+static struct wrk_table table;
+
+static int some_fd(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	cr_assert_geq(fd, 0);
+	return fd;
+}
+
+static void init(void)
+{
+	cr_assert_eq(wrk_table_new(&table), 0);
+}
+
+TestSuite(table, .init = init, .timeout = 30);
+
+Test(table, idle_connection_has_one_taker)
+{
+	struct wrk_conn *c = wrk_conn_open(&table, some_fd(), 1);
+
+	cr_assert(wrk_conn_release(c, 1));
+	cr_assert(wrk_conn_claim(c, 2));
+	cr_assert_not(wrk_conn_claim(c, 3));
+	wrk_conn_free(&table, c);
+}
+
+Test(table, event_in_flight_makes_the_owner_look_again)
+{
+	struct wrk_conn *c = wrk_conn_open(&table, some_fd(), 1);
+
+	cr_assert_not(wrk_conn_claim(c, 2));
+	cr_assert_not(wrk_conn_claim(c, 3));
+	cr_assert_not(wrk_conn_release(c, 1));
+	cr_assert(wrk_conn_release(c, 1));
+	cr_assert(wrk_conn_claim(c, 2));
+	wrk_conn_free(&table, c);
+}
+
+Test(table, freed_entry_is_nobodys_and_starts_empty)
+{
+	int fd = some_fd();
+	struct wrk_conn *c = wrk_conn_open(&table, fd, 1);
+
+	c->consumed = 7;
+	c->was_used = true;
+	wrk_conn_slot(&table, c)[5] = 'x';
+	wrk_conn_free(&table, c);
+	cr_assert_not(wrk_conn_claim(c, 2));
+	cr_assert_eq(fcntl(fd, F_GETFD), -1);
+	cr_assert_eq(some_fd(), fd);
+	c = wrk_conn_open(&table, fd, 1);
+	cr_assert_eq(c->consumed, 0);
+	cr_assert_eq(wrk_conn_slot(&table, c)[5], 0, "an input slot gives its memory back");
+	wrk_conn_free(&table, c);
+}
+
+Test(table, descriptor_beyond_the_table_is_refused)
+{
+	cr_assert_null(wrk_conn_open(&table, (int)table.cap, 1));
+	cr_assert_null(wrk_conn_open(&table, -1, 1));
+}
+
+#define ROUNDS 200000
+
+static struct wrk_conn *shared;
+static unsigned owners, served;
+
+static void *taker(void *arg)
+{
+	unsigned me = (unsigned)(uintptr_t)arg, i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		if (!wrk_conn_claim(shared, me))
+			continue;
+		do {
+			cr_assert_eq(__atomic_add_fetch(&owners, 1, __ATOMIC_SEQ_CST), 1);
+			served++;
+			__atomic_sub_fetch(&owners, 1, __ATOMIC_SEQ_CST);
+		} while (!wrk_conn_release(shared, me));
+	}
+	return NULL;
+}
+
+Test(table, threads_never_share_a_connection)
+{
+	pthread_t threads[3];
+	uintptr_t i;
+
+	shared = wrk_conn_open(&table, some_fd(), 9);
+	cr_assert(wrk_conn_release(shared, 9));
+	for (i = 0; i < 3; i++)
+		cr_assert_eq(pthread_create(&threads[i], NULL, taker, (void *)(i + 1)), 0);
+	for (i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	cr_assert_geq(served, ROUNDS);
+	cr_assert(wrk_conn_claim(shared, 1), "idle in the end");
+}

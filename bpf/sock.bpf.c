@@ -5,6 +5,9 @@
 #include "maps/endpoint.h"
 #include "maps/flow.h"
 
+/* Sockets of the whole cgroup come by; those of other network namespaces may have the same addresses. Set at load. */
+const volatile __u64 weir_netns = 0;
+
 /* In the IPv4 branch the loads are hidden from clang 14, which else merges the tails of both branches into one load at
  * a computed offset: the verifier refuses that for a context ("dereference of modified ctx ptr"). */
 static __always_inline bool read_key(struct bpf_sock_ops *ops, struct weir_flow_key *k)
@@ -96,7 +99,7 @@ int weir_sock(struct bpf_sock_ops *ops)
 
 	if (op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && op != BPF_SOCK_OPS_STATE_CB)
 		return 1;
-	if (!read_key(ops, &k))
+	if (bpf_get_netns_cookie(ops) != weir_netns || !read_key(ops, &k))
 		return 1;
 	e = endpoint_of(&k);
 	if (!e)

@@ -10,7 +10,7 @@
 #include "lib/meta.h"
 #include "lib/request.h"
 
-#define AGAIN_MAX 8 /* repetitions of one answer before the kernel's timers take over */
+#define AGAIN_MAX 4 /* repetitions of one answer before the kernel's timers take over */
 
 /* Sends a segment without payload on the flow. */
 static __always_inline enum weir_verdict owned_send(struct xdp_md *ctx, struct weir_scratch *s,
@@ -62,16 +62,53 @@ static __always_inline enum weir_verdict owned_up(struct xdp_md *ctx, struct wei
 	return v;
 }
 
+/* Passes a request up for hand-over to `s->req.pool`. */
+static __always_inline enum weir_verdict owned_handover(struct xdp_md *ctx, struct weir_scratch *s,
+							struct weir_flow *f, __u8 miss)
+{
+	weir_count_miss(miss);
+	f->pool = s->req.pool;
+	f->flags |= WEIR_FLOW_PENDING;
+	return owned_up(ctx, s, META_HANDOVER, s->req.pool, WEIR_VERDICT_HANDOVER);
+}
+
+/* The answer does not get through: steps back to the first byte that is not acknowledged and lets the kernel,
+ * which has timers, go on from there. DESIGN rule 3. MORE: this is not exactly the request that was answered. */
+static __always_inline enum weir_verdict owned_step_back(struct xdp_md *ctx, struct weir_scratch *s,
+							 struct weir_flow *f, __u8 miss)
+{
+	struct weir_pkt *p = &s->pkt;
+	__u32 rcv = f->rcv_nxt, snd = f->snd_nxt;
+
+	if (p->seq != f->req_seq || p->payload_bytes != f->req_bytes || p->ack != f->snd_una ||
+	    rcv != p->seq + p->payload_bytes)
+		return WEIR_VERDICT_MORE;
+	weir_request_classify(s);
+	if (!flow_move(f, rcv, snd, p->seq, p->ack))
+		return WEIR_VERDICT_DROP_RACE;
+	f->state = WEIR_FLOW_OPEN;
+	f->resp_bytes = 0;
+	f->retransmits = 0;
+	f->flags &= (__u8)~(WEIR_FLOW_HEAD | WEIR_FLOW_CLOSE);
+	return owned_handover(ctx, s, f, miss);
+}
+
 /* The client repeats a request whose answer it has not acknowledged: the same answer again, or none ever. */
 static __always_inline enum weir_verdict owned_again(struct xdp_md *ctx, struct weir_scratch *s,
 						     struct weir_flow *f)
 {
 	struct weir_answer a = {};
+	enum weir_verdict v;
 
+	if (f->retransmits >= AGAIN_MAX) {
+		v = owned_step_back(ctx, s, f, WEIR_MISS_RETRANSMITS);
+		if (v != WEIR_VERDICT_MORE)
+			return v;
+	} else {
+		f->retransmits++;
+	}
 	weir_answer_again(f, &a);
 	a.window = flow_client_window(f, &s->pkt);
-	if (f->retransmits < 255)
-		f->retransmits++;
 	switch (weir_xdp_answer(ctx, s, f, &a)) {
 	case ANSWER_WRITTEN:
 		return WEIR_VERDICT_HIT_AGAIN;
@@ -82,8 +119,10 @@ static __always_inline enum weir_verdict owned_again(struct xdp_md *ctx, struct 
 	case ANSWER_BROKEN:
 		return WEIR_VERDICT_DROP_RACE;
 	case ANSWER_MISS:
-		if (a.miss == WEIR_MISS_WINDOW)
-			return WEIR_VERDICT_DROP_EARLY;
+		if (a.miss == WEIR_MISS_WINDOW) {
+			v = owned_step_back(ctx, s, f, WEIR_MISS_WINDOW);
+			return v != WEIR_VERDICT_MORE ? v : WEIR_VERDICT_DROP_EARLY;
+		}
 		return owned_reset(ctx, s, f, WEIR_VERDICT_RST_GENERATION);
 	default:
 		return owned_reset(ctx, s, f, WEIR_VERDICT_RST_GENERATION);
@@ -118,10 +157,7 @@ static __always_inline enum weir_verdict owned_request(struct xdp_md *ctx, struc
 	if (st)
 		st->misses++;
 handover:
-	weir_count_miss(s->req.miss);
-	f->pool = s->req.pool;
-	f->flags |= WEIR_FLOW_PENDING;
-	return owned_up(ctx, s, META_HANDOVER, s->req.pool, WEIR_VERDICT_HANDOVER);
+	return owned_handover(ctx, s, f, s->req.miss);
 }
 
 /* ACK field, RFC 9293 3.10.7.4 and RFC 5961 5. MORE: acceptable. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "weir/abi.h"
@@ -55,6 +56,17 @@ static uint32_t receive_space(void)
 	return MIN(def / 2, 65535UL);
 }
 
+static uint64_t netns_cookie(void)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	uint64_t cookie = 0;
+	socklen_t bytes = sizeof(cookie);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &bytes))
+		return 0;
+	return cookie;
+}
+
 static void set_rodata(struct weir_bpf *skel)
 {
 	struct weir_bpf__rodata *ro = skel->rodata;
@@ -70,6 +82,7 @@ static void set_rodata(struct weir_bpf *skel)
 	ro->weir_use_sack = dp_sysctl("/proc/sys/net/ipv4/tcp_sack", 1) != 0;
 	ro->weir_use_wscale = dp_sysctl("/proc/sys/net/ipv4/tcp_window_scaling", 1) != 0;
 	ro->weir_rcv_wscale = 7;
+	ro->weir_netns = netns_cookie();
 }
 
 static int explain(int r, char why[256])

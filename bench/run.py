@@ -6,6 +6,7 @@ Everything it starts or makes (processes, namespaces, files) is its own and goes
 import argparse
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from scenarios import memory, nanoseconds, wrk, xdp
 
 SCENARIOS = {**dict.fromkeys(wrk.SCENARIOS, wrk.run), "4": xdp.run, "5": nanoseconds.run, "6": memory.run}
 SMALL_BYTES = 100
+WORK = "/var/tmp"
 
 
 class Bench:
@@ -85,6 +87,15 @@ def make_roots(bench):
         os.chmod(d, 0o755)
 
 
+def remove_leftovers():
+    """Of runs that were killed: their processes died with them, their namespaces and files are still there."""
+    netns.remove_leftovers()
+    for name in os.listdir(WORK):
+        m = re.fullmatch(r"weir-bench-(\d+)-\w+", name)
+        if m and not os.path.exists(f"/proc/{m.group(1)}"):
+            shutil.rmtree(os.path.join(WORK, name), ignore_errors=True)
+
+
 def arguments():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--only", default="", help=f"scenarios: {','.join(SCENARIOS)}")
@@ -116,8 +127,9 @@ def main():
         sys.exit("bench: needs root, for namespaces, XDP and unprivileged servers. Try: sudo make bench")
     for sig in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(sig, lambda *_: sys.exit(130))  # so that everything below is undone
-    netns.remove_leftovers()
-    with tempfile.TemporaryDirectory(prefix="weir-bench-", dir="/var/tmp") as directory:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also when started in the background
+    remove_leftovers()
+    with tempfile.TemporaryDirectory(prefix=f"weir-bench-{os.getpid()}-", dir=WORK) as directory:
         bench = Bench(args, directory)
         install(bench)
         make_roots(bench)

@@ -58,7 +58,7 @@ socktest: $(SOCK_BIN)
 e2e: $(BUILD)/weir $(HARNESS)
 	@$(RUN_TESTS) e2e
 
-vmtest: $(BUILD)/weir
+vmtest: $(BUILD)/weir $(VERIFIER)
 	@$(RUN_TESTS) vm
 
 verifier: $(VERIFIER) $(BUILD)/weir.bpf.o

@@ -73,7 +73,7 @@ def one(bench, name, count, **options):
                 again = read_phase(gen, 200)
     slab = after["Slab"] - before["Slab"]
     return {"processes": pss_after, "grown": pss_after - pss, "slab": slab, "maps": reserved,
-            "total": pss_after + slab + reserved, "available": start["MemAvailable"] - after["MemAvailable"],
+            "total": pss_after + max(slab, 0) + reserved, "available": start["MemAvailable"] - after["MemAvailable"],
             "alive": again["verified"], "server_processes": processes}
 
 

@@ -27,23 +27,34 @@ def bpf_stats():
             f.write(before)
 
 
-def run_times():
-    """(ns, runs) of the newest program of each name."""
+def program_id(ns, dev, name):
+    """Of the program on an interface; behind libxdp's dispatcher, of the newest one with that name."""
+    link = json.loads(procs.run(["ip", "-j", "-n", ns, "link", "show", "dev", dev]))[0]
+    on_dev = link.get("xdp", {}).get("prog", {}).get("id")
     programs = json.loads(procs.run(["bpftool", "prog", "show", "-j"], seconds=20))
-    return {p["name"]: (p.get("run_time_ns", 0), p.get("run_cnt", 0))
-            for p in sorted(programs, key=lambda p: p["id"]) if "name" in p}
+    named = [p["id"] for p in programs if p.get("name") == name]
+    if not named:
+        raise procs.BenchError(f"no program {name} on {dev}")
+    return on_dev if on_dev in named else max(named)
+
+
+def run_time(prog):
+    """Nanoseconds and runs of a program so far, while statistics are on."""
+    p = json.loads(procs.run(["bpftool", "prog", "show", "id", str(prog), "-j"]))
+    return p.get("run_time_ns", 0), p.get("run_cnt", 0)
 
 
 def in_traffic(bench, server_kind, program):
-    """Mean ns of a run of `program` while the generator loops on one core: (ns, runs)."""
+    """Mean ns of a run of `program` while the generator loops on one core, and how many runs that is of."""
     core = sorted(os.sched_getaffinity(0))[:1]
     pass_object = None if server_kind == "weir" else f"{bench.tools}/load/pass.bpf.o"
     with netns.veth_pair(1, pass_object) as (server_ns, client_ns):
         with servers.start(bench, server_kind, addr=netns.SERVER_IP, netns=server_ns, interface=netns.SERVER_DEV,
                            attach="native", workers=1, cpus=core, paths=(xdp.PATH,)), bpf_stats():
-            before = run_times().get(program, (0, 0))
+            prog = program_id(server_ns, netns.SERVER_DEV, program)
+            before = run_time(prog)
             xdp.generate(bench, client_ns, core, 2)
-            after = run_times()[program]
+            after = run_time(prog)
     runs = after[1] - before[1]
     return (after[0] - before[0]) / max(runs, 1), runs
 

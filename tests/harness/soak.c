@@ -34,7 +34,7 @@
 
 #define HEAD_MAX 4096
 #define STALL_MS 60000	/* a connection without a byte for so long is an error */
-#define ERRORS_SHOWN 5
+#define ERRORS_SHOWN 40
 #define FIRST_SEGMENT 16 /* bytes, with --gentle-start */
 
 /* What is asked for. Most hits fit one segment of an Ethernet MTU, some do not; misses have every size. */

@@ -28,7 +28,7 @@ KERNELS = {
     "6.1": r"linux-image-6\.1\.0-[0-9]+-cloud-amd64",
 }
 MODULES = ["veth", "sch_ingress", "cls_bpf"]
-PROGRAMS = ["weir", "bpftool"]  # with their libraries
+PROGRAMS = ["weir", "tests/check/verifier", "bpftool"]  # from the build or from this machine, with their libraries
 
 SITE = {
     "index.html": b"<!doctype html><title>Weir</title><p>A page from the virtual machine.\n",
@@ -92,7 +92,7 @@ def copy_program(source, root, place):
 
 def copy_modules(kernel, root):
     """Unpacks MODULES and what they depend on, and writes the order to load them in."""
-    files = {re.sub(r"\.ko.*", "", path.name): path for path in kernel.glob("lib/modules/**/*.ko*")}
+    files = {re.sub(r"\.ko.*", "", path.name).replace("-", "_"): path for path in kernel.glob("lib/modules/**/*.ko*")}
     order = []
 
     def add(name):
@@ -122,7 +122,8 @@ def make_initramfs(kernel, build, vm):
     copy(HERE / "init", root, "/init")
     for name in PROGRAMS:
         own = build / name
-        copy_program(own if own.exists() else shutil.which(name), root, f"/bin/{name}")
+        copy_program(own if own.exists() else shutil.which(name), root, f"/bin/{own.name}")
+    copy(build / "weir.bpf.o", root, "/weir.bpf.o")
     output_of("gcc", "-O2", "-D_GNU_SOURCE", "-static", HERE / "probe.c", "-ljansson", "-o", root / "bin/probe")
     (root / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n")
     (root / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")

@@ -215,7 +215,7 @@ static void explain_missing(const struct sup_url *u, const struct weir_conf_pref
 {
 	if (!is_plain(u))
 		add(reasons,
-		    "no plain case, XDP leaves it to a worker: the host must be a name or an IPv4 address of up to %d "
+		    "no plain case, XDP leaves it to a worker: the host must be a plain name or address of up to %d "
 		    "bytes, the path without escapes, hidden or empty segments, all up to %d bytes",
 		    WEIR_HOST_MAX, WEIR_TARGET_MAX);
 	if (u->host_bytes + strlen(u->target) > WEIR_URL_MAX)

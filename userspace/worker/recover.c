@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -15,21 +16,41 @@
 
 #define RECOVERER (WRK_THREADS_MAX + 2) /* as a thread number */
 
-/* Whether every byte that the socket has given away is accounted for: the thread had the connection but had not
- * read the request, or had not begun to. */
-static bool is_untouched(const struct wrk_conn *c, int fd)
+/* What the socket itself has given and taken since accept(), modulo 2^32. */
+struct totals {
+	uint32_t read;
+	uint32_t written;
+};
+
+static int ask_socket(int fd, struct totals *ret)
 {
 	struct tcp_info info;
 	socklen_t n = sizeof(info);
-	int unread;
-	uint32_t read;
+	int unread, unacknowledged;
 
-	if (c->step != WRK_STEP_NONE || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
-	    ioctl(fd, FIONREAD, &unread) < 0)
-		return false;
-	read = (uint32_t)info.tcpi_bytes_received - (uint32_t)unread;
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 || ioctl(fd, SIOCINQ, &unread) < 0 ||
+	    ioctl(fd, SIOCOUTQ, &unacknowledged) < 0)
+		return -errno;
+	ret->read = (uint32_t)info.tcpi_bytes_received - (uint32_t)unread;
+	ret->written = (uint32_t)info.tcpi_bytes_acked + (uint32_t)unacknowledged;
+	return 0;
+}
+
+/* Whether a connection in flight is idle in the client's eyes: the thread had not read the request, or had sent the
+ * whole response of the last one. Corrects the entry. */
+static bool is_between_requests(struct wrk_conn *c, const struct totals *socket)
+{
 	/* a FIN counts as one byte there */
-	return read == c->consumed || read == c->consumed + 1;
+	if (socket->read != c->consumed && socket->read != c->consumed + 1)
+		return false;
+	if (c->step == WRK_STEP_NONE)
+		return true;
+	if (c->step != WRK_STEP_SENDING || !c->goes_on || socket->written != c->sent_goal)
+		return false;
+	c->sent = c->sent_goal;
+	c->in_bytes = 0;
+	c->is_partial = false;
+	return true;
 }
 
 /* In the epoll set, and reported again if something waits. */
@@ -47,20 +68,33 @@ static int arm(struct wrk_worker *w, struct wrk_conn *c, int fd)
 	return -errno;
 }
 
-static void apologize(struct wrk_worker *w, struct wrk_conn *c, int fd)
+/* Resets what cannot be made good, so that the client does not take half a response for a whole one. */
+static void reset(struct wrk_worker *w, struct wrk_conn *c, int fd)
+{
+	const struct linger now = { .l_onoff = 1 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	wrk_conn_close(w, c);
+}
+
+static void apologize(struct wrk_worker *w, struct wrk_conn *c, int fd, const struct totals *socket)
 {
 	static const char sorry[] = "HTTP/1.1 503 Service Unavailable\r\n"
 				    "Server: weir\r\n"
 				    "Retry-After: 1\r\n"
 				    "Content-Length: 0\r\n"
 				    "Connection: close\r\n\r\n";
+	bool is_complete = c->step == WRK_STEP_SENDING && socket->written == c->sent_goal;
+	bool has_begun = c->step == WRK_STEP_SENDING && socket->written != c->sent_start;
 
-	if (c->step == WRK_STEP_SENDING || c->phase != WRK_PHASE_HEAD ||
-	    send(fd, sorry, sizeof(sorry) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-		wrk_conn_close(w, c);
-		return;
+	if (!is_complete) {
+		if (has_begun || c->phase != WRK_PHASE_HEAD ||
+		    send(fd, sorry, sizeof(sorry) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+			reset(w, c, fd);
+			return;
+		}
+		weir_metrics_add(w->setup->metrics, responses_5xx, 1);
 	}
-	weir_metrics_add(w->setup->metrics, responses_5xx, 1);
 	if (wrk_conn_linger(w, c) == WRK_NEXT_IDLE && arm(w, c, fd) < 0)
 		wrk_conn_close(w, c);
 }
@@ -69,14 +103,24 @@ static void recover(struct wrk_worker *w, struct wrk_conn *c)
 {
 	int fd = wrk_conn_fd(&w->base->table, c);
 	uint32_t state = c->state & 0xff;
+	struct totals socket = { 0 };
 
 	if (state == WRK_FREE)
 		return;
 	c->state = WRK_FLIGHT | RECOVERER << 8;
-	if (state != WRK_IDLE && !is_untouched(c, fd))
-		apologize(w, c, fd);
-	else if (arm(w, c, fd) < 0)
-		wrk_conn_close(w, c);
+	if (state == WRK_IDLE) {
+		if (arm(w, c, fd) < 0)
+			wrk_conn_close(w, c);
+	} else if (ask_socket(fd, &socket) < 0) {
+		reset(w, c, fd);
+	} else if (!is_between_requests(c, &socket)) {
+		apologize(w, c, fd, &socket);
+	} else {
+		c->step = WRK_STEP_NONE;
+		c->deadline_ms = weir_now_ms() + w->setup->pool->keepalive_ms;
+		if (arm(w, c, fd) < 0)
+			wrk_conn_close(w, c);
+	}
 	/* freed entries stay free: nobody else runs yet */
 	if (c->state != WRK_FREE)
 		c->state = WRK_IDLE;

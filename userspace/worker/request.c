@@ -21,18 +21,17 @@ static void count_status(struct weir_metrics_slot *m, unsigned status)
 		weir_metrics_add(m, responses_5xx, 1);
 }
 
-/* Sends t->resp. `may_have_more`: the client may still send something that nobody will read. */
-static enum wrk_next finish(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool may_have_more)
+/* Sends t->resp. `has_more`: the client has sent, or may still send, something behind this request's head. */
+static enum wrk_next finish(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool has_more)
 {
-	int r = wrk_send_response(t, c, is_keep_alive);
+	int r = wrk_send_response(t, c, is_keep_alive, is_keep_alive && !has_more);
 
 	count_status(t->w->setup->metrics, t->resp.status);
 	weir_response_reset(&t->resp);
-	if (r < 0 || (!is_keep_alive && !may_have_more)) {
+	if (r < 0 || (!is_keep_alive && !has_more)) {
 		wrk_conn_close(t->w, c);
 		return WRK_NEXT_GONE;
 	}
-	c->step = WRK_STEP_NONE;
 	return is_keep_alive ? WRK_NEXT_IDLE : wrk_conn_linger(t->w, c);
 }
 
@@ -114,7 +113,7 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 		is_keep_alive = false;
 	if (t->resp.is_offered && is_keep_alive && is_last && !has_body)
 		wrk_conn_offer(t->w, c, t->resp.head_bytes + (t->resp.parts_count ? t->resp.parts[0].bytes : 0));
-	next = finish(t, c, is_keep_alive, has_body);
+	next = finish(t, c, is_keep_alive, has_body || !is_last);
 	if (next != WRK_NEXT_IDLE || !is_keep_alive || !has_body)
 		return next;
 	c->phase = WRK_PHASE_BODY;

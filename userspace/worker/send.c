@@ -114,7 +114,22 @@ static size_t complete_head(struct wrk_thread *t, bool is_keep_alive)
 	return (size_t)r->conn_off + 9;
 }
 
-int wrk_send_response(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive)
+/* For a successor that finds the connection in flight, see recover.c. */
+static void note_start(struct wrk_conn *c, const struct weir_response *resp, size_t head_bytes, bool goes_on)
+{
+	uint64_t bytes = head_bytes;
+	unsigned i;
+
+	for (i = 0; i < resp->parts_count; i++)
+		bytes += resp->parts[i].bytes;
+	c->sent_start = c->sent;
+	c->sent_goal = c->sent + (uint32_t)bytes;
+	c->goes_on = goes_on;
+	/* release: to another process, which sees what a dead thread has stored in this order */
+	__atomic_store_n(&c->step, WRK_STEP_SENDING, __ATOMIC_RELEASE);
+}
+
+int wrk_send_response(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool goes_on)
 {
 	const struct weir_response *resp = &t->resp;
 	struct iovec iov[WEIR_PARTS_MAX + 1];
@@ -122,8 +137,8 @@ int wrk_send_response(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_ali
 	unsigned i;
 	int r;
 
-	__atomic_store_n(&c->step, WRK_STEP_SENDING, __ATOMIC_RELEASE);
 	iov[0] = (struct iovec){ t->out, complete_head(t, is_keep_alive) };
+	note_start(c, resp, iov[0].iov_len, goes_on);
 	for (i = 0; i < resp->parts_count; i++) {
 		const struct weir_part *p = &resp->parts[i];
 

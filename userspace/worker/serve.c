@@ -48,7 +48,7 @@ static void keep_rest(struct wrk_thread *t, struct wrk_conn *c, const char *rest
 		c->was_used = true;
 	}
 	c->in_bytes = (uint32_t)count;
-	c->step = WRK_STEP_NONE;
+	__atomic_store_n(&c->step, WRK_STEP_NONE, __ATOMIC_RELEASE);
 	c->is_partial = count > 0 || c->phase == WRK_PHASE_BODY;
 	/* A head or body that has begun keeps its deadline: a byte now and then buys no time. */
 	if (!c->is_partial)
@@ -83,6 +83,8 @@ static enum wrk_next process(struct wrk_thread *t, struct wrk_conn *c, const cha
 		if (next == WRK_NEXT_GONE || c->phase == WRK_PHASE_LINGER)
 			return next;
 		at += t->req.head_bytes;
+		if (at < count)
+			__atomic_store_n(&c->step, WRK_STEP_TAKEN, __ATOMIC_RELEASE);
 	}
 	keep_rest(t, c, bytes + at, count - at);
 	return WRK_NEXT_IDLE;

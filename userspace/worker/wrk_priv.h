@@ -61,11 +61,14 @@ struct wrk_conn {
 	uint32_t body_eaten;   /* of a chunked body */
 	uint32_t consumed;     /* bytes read since accept(), modulo 2^32 */
 	uint32_t sent;	       /* bytes written, likewise */
+	uint32_t sent_start;   /* STEP_SENDING: what `sent` was before this response */
+	uint32_t sent_goal;    /* STEP_SENDING: what it is when the response is complete */
 	uint16_t endpoint;     /* id */
 	uint8_t phase;	       /* enum wrk_phase */
 	uint8_t step;	       /* enum wrk_step */
 	bool is_partial;       /* a head has begun */
 	bool is_chunked;       /* PHASE_BODY */
+	bool goes_on;	       /* STEP_SENDING: when it is complete, the connection is idle */
 	bool in_epoll;
 	bool is_passed;	       /* came from another pool: never offered to XDP */
 	bool has_ticket;       /* there may be one in the map */
@@ -179,15 +182,15 @@ void wrk_serve(struct wrk_thread *t, struct wrk_conn *c, uint32_t events);
 /* The same for a connection whose first `count` bytes are in t->in. */
 void wrk_serve_received(struct wrk_thread *t, struct wrk_conn *c, size_t count);
 
-/* request.c: one request, its head at t->req; `is_last`: nothing was read behind it. `rest` is everything read from
- * the head's first byte on, for another pool. */
+/* request.c: one request, its head in t->req. `rest` is everything that was read, from the head's first byte on. */
 enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struct weir_str rest);
 /* Answers a head that cannot be parsed, and ends the connection. */
 enum wrk_next wrk_request_refuse(struct wrk_thread *t, struct wrk_conn *c, unsigned status);
 
 /* send.c */
-/* Sends t->resp. -errno: the connection is of no more use. */
-int wrk_send_response(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive);
+/* Sends t->resp. `goes_on`: nothing of the client's is left to do after it. -errno: the connection is of no more
+ * use. */
+int wrk_send_response(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool goes_on);
 int wrk_send_text(struct wrk_thread *t, struct wrk_conn *c, struct weir_str text);
 
 /* accept.c */

@@ -42,7 +42,7 @@ def test_hundred_thousand_requests_are_answered_right(pair, weir, link):
         soak(pair.client, address, "--requests", MANY // 2, "--connections", CONNECTIONS)
     count = servers.moved(before, weir.stats())
     print(count)
-    for name in ("hits", "misses", "handovers", "seizes"):
+    for name in ("hits", "handovers", "seizes"):
         assert count.get(f"kernel.{name}", 0) > MANY // 100, f"{name} did not move: {count}"
 
 

@@ -194,9 +194,9 @@ Test(config, findings_come_in_the_order_of_the_file)
 {
 	size_t i;
 
-	cr_assert_eq(
-	    load_text("flows = 1\nlisten = { \"x\" }\npool a { slots = 0 root = site\n prefixes = { \"y\" } }\n"),
-	    -EINVAL);
+	cr_assert_eq(load_text("flows = 1\nlisten = { \"x\" }\n"
+			       "pool a { slots = 0 root = site\n prefixes = { \"y\" } }\n"),
+		     -EINVAL);
 	for (i = 1; i < report.count; i++)
 		cr_expect_leq(report.rows[i - 1].line, report.rows[i].line);
 	done();
@@ -334,7 +334,8 @@ Test(config, option_wins_over_the_file)
 Test(config, bad_option_is_named)
 {
 	static const char *const listens[] = { "8080x" };
-	const struct weir_conf_options o = {.root = "/nowhere", .listens = listens, .listens_count = 1, .threads = "0"};
+	const struct weir_conf_options o = { .root = "/nowhere", .listens = listens, .listens_count = 1,
+					     .threads = "0" };
 	size_t i, found = 0;
 
 	cr_assert_eq(load(&o), -EINVAL);

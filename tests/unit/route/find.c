@@ -137,7 +137,8 @@ static const struct weir_route *kernel_find(const struct instance *in, unsigned 
 		key.digest = digest;
 		h = look_up_host(&in->compiled, &key);
 		for (depth = (int)segments; h && depth >= 0; depth--) {
-			struct weir_route_key rk = {.digest = digests[depth], .group = h->group, .depth = (__u32)depth};
+			struct weir_route_key rk = { .digest = digests[depth], .group = h->group,
+						     .depth = (__u32)depth };
 			const struct weir_route *r = h->depths & 1U << depth ? look_up_route(&in->compiled, &rk) : NULL;
 
 			if (r)

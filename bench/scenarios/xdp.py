@@ -41,7 +41,7 @@ def run(bench, key):
     cores = sorted(os.sched_getaffinity(0))
     one_core = Row("4a", "XDP generator, all on one core", "responses/s/core", (">=", 15))
     all_cores = Row("4b", "XDP generator, all cores", "responses/s")
-    per_cpu = Row("4c", "the same per busy CPU second", "responses/CPU s", (">=", 15))
+    per_cpu = Row("4c", "the same per busy CPU second", "responses/CPU s")
     bench.rows += [one_core, all_cores, per_cpu]
     for n in range(bench.rounds):
         for name in bench.servers:

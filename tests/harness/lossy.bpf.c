@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A bad link, as tc programs on both directions of one interface: drops, duplicates, and sends some TCP packets on
- * a detour from which lossy.c brings them back some milliseconds later, behind packets that were sent after them.
- * Attached to the client's end only, so that what the server does is undisturbed. Other protocols pass. */
+/* A bad link, as tc programs on both directions of one interface: drops some TCP packets, and sends some on a detour
+ * from which lossy.c brings them back late, behind packets that were sent after them, or twice. Attached to the
+ * client's end only, so that what the server does is undisturbed. Other protocols pass.
+ * (Not bpf_clone_redirect() for duplicates: generic XDP does not look at a clone, skb_is_redirected().) */
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -14,12 +15,11 @@
 
 /* Of 10,000 packets, set before load. */
 const volatile __u32 drop = 0;
-const volatile __u32 duplicate = 0;
 const volatile __u32 detour = 0;
 const volatile __u32 detour_ifindex = 0;
 
 /* By direction: 0 out of the client, 1 into it. */
-__u64 seen[2], dropped[2], duplicated[2], detoured[2];
+__u64 seen[2], dropped[2], detoured[2];
 
 static __always_inline bool is_tcp(struct __sk_buff *skb)
 {
@@ -46,10 +46,6 @@ static __always_inline int weather(struct __sk_buff *skb, int in)
 		__sync_fetch_and_add(&dropped[in], 1);
 		/* At egress SHOT would tell the local TCP that the segment was never sent. */
 		return in ? TC_ACT_SHOT : TC_ACT_STOLEN;
-	}
-	if (happens(duplicate)) {
-		__sync_fetch_and_add(&duplicated[in], 1);
-		(void)bpf_clone_redirect(skb, skb->ifindex, in ? BPF_F_INGRESS : 0);
 	}
 	if (happens(detour)) {
 		__sync_fetch_and_add(&detoured[in], 1);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Loads lossy.bpf.c on an interface and serves its detour: a tap device, on which frames wait MIN..MAX milliseconds.
+/* Loads lossy.bpf.c on an interface and serves its detour: a tap device, on which frames wait MIN..MAX milliseconds. A
+ * duplicate is a frame that comes back from there at once, and once more later.
  *
  *   lossy DEV [--drop N] [--duplicate N] [--detour N] [--delay MIN-MAX]	N: packets of 10,000, each direction
  *
@@ -16,6 +17,7 @@
 #include <net/ethernet.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +47,14 @@ struct frame {
 /* Frames that are due at millisecond m wait in bucket m % BUCKETS, first in, first out. */
 static struct frame *first[BUCKETS], **last[BUCKETS];
 static size_t waiting;
+static unsigned long long duplicated[2]; /* out, in */
+
+static struct {
+	int dev, tap;	      /* packet socket, tap device */
+	unsigned char mac[6]; /* of DEV and of the tap */
+	unsigned late, twice; /* packets of 10,000 */
+	unsigned min_ms, max_ms;
+} detour = {.min_ms = 2, .max_ms = 20};
 
 static uint64_t now_ms(void)
 {
@@ -98,12 +108,24 @@ static int open_packet(unsigned ifindex, const char *dev, unsigned char ret_mac[
 	return fd;
 }
 
+/* Is the frame for DEV itself, or for the other end? */
+static bool is_inward(const struct frame *f)
+{
+	return memcmp(f->data, detour.mac, 6) == 0;
+}
+
+static void put_back(const struct frame *f)
+{
+	if ((is_inward(f) ? write(detour.tap, f->data, f->bytes) : send(detour.dev, f->data, f->bytes, 0)) < 0)
+		fprintf(stderr, "lossy: lost on the detour: %s\n", strerror(errno));
+}
+
 /* Takes every frame off the tap and lets it wait. Neighbour discovery of the tap itself is thrown away. */
-static void take(int tap, uint64_t now, unsigned min_ms, unsigned max_ms)
+static void take(uint64_t now)
 {
 	for (;;) {
 		struct frame *f = malloc(sizeof(*f));
-		ssize_t n = f ? read(tap, f->data, FRAME_MAX) : -1;
+		ssize_t n = f ? read(detour.tap, f->data, FRAME_MAX) : -1;
 		uint64_t b;
 
 		if (n < 0) {
@@ -116,14 +138,18 @@ static void take(int tap, uint64_t now, unsigned min_ms, unsigned max_ms)
 		}
 		f->bytes = (size_t)n;
 		f->next = NULL;
-		b = (now + min_ms + (unsigned)rand() % (max_ms - min_ms + 1)) % BUCKETS;
+		if ((unsigned)rand() % (detour.late + detour.twice) < detour.twice) {
+			put_back(f);
+			duplicated[is_inward(f)]++;
+		}
+		b = (now + detour.min_ms + (unsigned)rand() % (detour.max_ms - detour.min_ms + 1)) % BUCKETS;
 		*last[b] = f;
 		last[b] = &f->next;
 		waiting++;
 	}
 }
 
-static void release(int tap, int dev, const unsigned char mac[6], uint64_t bucket)
+static void release(uint64_t bucket)
 {
 	struct frame *f = first[bucket], *next;
 
@@ -131,16 +157,15 @@ static void release(int tap, int dev, const unsigned char mac[6], uint64_t bucke
 	last[bucket] = &first[bucket];
 	for (; f; f = next) {
 		next = f->next;
-		if ((memcmp(f->data, mac, 6) == 0 ? write(tap, f->data, f->bytes) : send(dev, f->data, f->bytes, 0)) < 0)
-			fprintf(stderr, "lossy: lost on the detour: %s\n", strerror(errno));
+		put_back(f);
 		waiting--;
 		free(f);
 	}
 }
 
-static void serve_detour(int tap, int dev, const unsigned char mac[6], int sigfd, unsigned min_ms, unsigned max_ms)
+static void serve_detour(int sigfd)
 {
-	struct pollfd fds[] = {{.fd = tap, .events = POLLIN}, {.fd = sigfd, .events = POLLIN}};
+	struct pollfd fds[] = {{.fd = detour.tap, .events = POLLIN}, {.fd = sigfd, .events = POLLIN}};
 	uint64_t done = now_ms();
 
 	for (size_t i = 0; i < BUCKETS; i++)
@@ -152,8 +177,8 @@ static void serve_detour(int tap, int dev, const unsigned char mac[6], int sigfd
 		now = now_ms();
 		for (; done < now; done++)
 			if (waiting)
-				release(tap, dev, mac, (done + 1) % BUCKETS);
-		take(tap, now, min_ms, max_ms);
+				release((done + 1) % BUCKETS);
+		take(now);
 	}
 }
 
@@ -190,8 +215,8 @@ static void report(const struct lossy_bpf *skel)
 	printf("{");
 	for (int i = 0; i < 2; i++)
 		printf("%s\"%s\": {\"seen\": %llu, \"dropped\": %llu, \"duplicated\": %llu, \"detoured\": %llu}",
-		       i ? ", " : "", direction[i], skel->bss->seen[i], skel->bss->dropped[i], skel->bss->duplicated[i],
-		       skel->bss->detoured[i]);
+		       i ? ", " : "", direction[i], skel->bss->seen[i], skel->bss->dropped[i], duplicated[i],
+		       skel->bss->detoured[i] - duplicated[i]);
 	printf("}\n");
 }
 
@@ -202,21 +227,20 @@ int main(int argc, char **argv)
 		{"detour", required_argument, NULL, 'r'}, {"delay", required_argument, NULL, 't'},
 		{0},
 	};
-	unsigned drop = 0, duplicate = 0, detour = 0, min_ms = 2, max_ms = 20, ifindex, tap_ifindex;
+	unsigned drop = 0, ifindex, tap_ifindex;
 	struct lossy_bpf *skel;
-	unsigned char mac[6];
-	int dev, tap, sigfd, c;
+	int sigfd, c;
 	sigset_t set;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'd')
 			drop = (unsigned)atoi(optarg);
 		else if (c == '2')
-			duplicate = (unsigned)atoi(optarg);
+			detour.twice = (unsigned)atoi(optarg);
 		else if (c == 'r')
-			detour = (unsigned)atoi(optarg);
-		else if (c != 't' || sscanf(optarg, "%u-%u", &min_ms, &max_ms) != 2 || min_ms > max_ms ||
-			 max_ms >= BUCKETS / 2)
+			detour.late = (unsigned)atoi(optarg);
+		else if (c != 't' || sscanf(optarg, "%u-%u", &detour.min_ms, &detour.max_ms) != 2 ||
+			 detour.min_ms > detour.max_ms || detour.max_ms >= BUCKETS / 2)
 			return 2;
 	}
 	ifindex = optind < argc ? if_nametoindex(argv[optind]) : 0;
@@ -231,14 +255,13 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	sigfd = signalfd(-1, &set, SFD_CLOEXEC);
 
-	dev = open_packet(ifindex, argv[optind], mac);
-	tap = open_tap(mac, &tap_ifindex);
+	detour.dev = open_packet(ifindex, argv[optind], detour.mac);
+	detour.tap = open_tap(detour.mac, &tap_ifindex);
 	skel = lossy_bpf__open();
 	if (!skel)
 		return die("lossy: open");
 	skel->rodata->drop = drop;
-	skel->rodata->duplicate = duplicate;
-	skel->rodata->detour = detour;
+	skel->rodata->detour = detour.late + detour.twice;
 	skel->rodata->detour_ifindex = tap_ifindex;
 	if (lossy_bpf__load(skel) < 0)
 		return die("lossy: load");
@@ -246,7 +269,7 @@ int main(int argc, char **argv)
 	printf("ready\n");
 	fflush(stdout);
 
-	serve_detour(tap, dev, mac, sigfd, min_ms, max_ms);
+	serve_detour(sigfd);
 	detach((int)ifindex);
 	report(skel);
 	lossy_bpf__destroy(skel);

@@ -34,7 +34,6 @@ struct weir_part {
 struct weir_response {
 	unsigned status;
 	bool must_close;    /* the connection cannot go on */
-	bool is_offered;    /* the kernel can answer this request itself from now on */
 	const char *head;
 	uint16_t head_bytes;
 	uint16_t date_off;
@@ -49,6 +48,9 @@ struct weir_response {
 
 /* Empty again; releases what the last one held. The first time `r` is zero-filled memory. */
 void weir_response_reset(struct weir_response *r);
+
+/* Everything that will be sent: head and parts. */
+uint64_t weir_response_bytes(const struct weir_response *r);
 
 /* Where Date and Connection are in a head. */
 struct weir_head_marks {

@@ -9,13 +9,23 @@ void weir_response_reset(struct weir_response *r)
 	if (r->release)
 		r->release(r->owner);
 	r->status = 0;
-	r->must_close = r->is_offered = false;
+	r->must_close = false;
 	r->head = NULL;
 	r->head_bytes = r->date_off = r->conn_off = 0;
 	r->parts_count = 0;
 	r->owner = NULL;
 	r->release = NULL;
 	r->buf = (struct weir_buf){ .p = r->text, .cap = sizeof(r->text) };
+}
+
+uint64_t weir_response_bytes(const struct weir_response *r)
+{
+	uint64_t bytes = r->head_bytes;
+	unsigned i;
+
+	for (i = 0; i < r->parts_count; i++)
+		bytes += r->parts[i].bytes;
+	return bytes;
 }
 
 void weir_head_begin(struct weir_buf *b, unsigned status, struct weir_head_marks *ret)

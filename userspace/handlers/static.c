@@ -298,7 +298,7 @@ static void answer_file(struct weir_static *s, const struct weir_call *call, str
 		return;
 	answer_whole(resp, call->req, f);
 	if (f->body && weir_cache_is_on(s->cache))
-		resp->is_offered = weir_cache_publish(s->cache, &f->item, call->req, call->endpoint, &image) == 0;
+		(void)weir_cache_publish(s->cache, &f->item, call->req, call->endpoint, &image);
 }
 
 void weir_static_serve(struct weir_static *s, const struct weir_call *call, struct weir_response *resp)

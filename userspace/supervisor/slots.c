@@ -113,8 +113,7 @@ __attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_
 	if (s->dp) {
 		const uint64_t *secret = weir_dataplane_cache_secret(s->dp);
 
-		if (slot->pool->kernel_cache)
-			weir_dataplane_pool_fds(s->dp, slot->pool->id, setup.cache_fds, &setup.tickets_fd);
+		weir_dataplane_pool_fds(s->dp, slot->pool->id, setup.cache_fds, &setup.tickets_fd);
 		memcpy(setup.cache_secret, secret, sizeof(setup.cache_secret));
 	}
 	wrk_keeper_main(&setup);

@@ -24,7 +24,7 @@ void wrk_conn_offer(struct wrk_worker *w, struct wrk_conn *c, uint64_t bytes)
 {
 	struct weir_ticket ticket = { .consumed = c->consumed, .sent = c->sent + (uint32_t)bytes };
 
-	if (w->setup->tickets_fd < 0 || c->is_passed)
+	if (w->setup->tickets_fd < 0)
 		return;
 	c->has_ticket = true;
 	c->is_offered = weir_bpf_map_update(w->setup->tickets_fd, &c->key, &ticket) == 0;

@@ -24,15 +24,16 @@
 #include "common/log.h"
 #include "common/macro.h"
 
-#define BACKOFF_MIN_MS 20   /* before a worker that died at once is started again; doubled each time */
+#define BACKOFF_MIN_MS 20   /* before a worker that did nothing but die is started again; doubled each time */
 #define BACKOFF_MAX_MS 1000
-#define YOUNG_MS 1000	    /* "at once" */
+#define YOUNG_MS 1000	    /* older, or with a request answered, it did something */
 
 struct keeper {
 	struct wrk_base base;
 	pid_t parent;
 	pid_t worker;	   /* 0: none */
 	uint64_t born_ms;  /* of the worker */
+	uint64_t requests; /* that the slot had answered then */
 	unsigned backoff_ms;
 	bool is_ending;
 	uint64_t ending_ms;
@@ -109,6 +110,7 @@ static int start_worker(struct keeper *k)
 		wrk_worker_main(&k->base);
 	k->worker = (pid_t)pid;
 	k->born_ms = weir_now_ms();
+	k->requests = weir_metrics_get(m, requests);
 	weir_metrics_set(m, worker_pid, pid);
 	weir_metrics_set(m, started_at, weir_realtime_s());
 	return 0;
@@ -140,9 +142,10 @@ static void bury_worker(struct keeper *k, int status)
 	else
 		weir_warn("worker of pool '%s' ended with status %d after %llu ms, starting another", s->pool->name,
 			  WEXITSTATUS(status), (unsigned long long)lived_ms);
-	k->backoff_ms = lived_ms > YOUNG_MS ? 0 :
-			k->backoff_ms	    ? MIN(k->backoff_ms * 2, BACKOFF_MAX_MS) :
-					      BACKOFF_MIN_MS;
+	if (lived_ms > YOUNG_MS || weir_metrics_get(s->metrics, requests) != k->requests)
+		k->backoff_ms = 0;
+	else
+		k->backoff_ms = k->backoff_ms ? MIN(k->backoff_ms * 2, BACKOFF_MAX_MS) : BACKOFF_MIN_MS;
 	weir_metrics_add(s->metrics, restarts, 1);
 	(void)close_strays(&k->base);
 }

@@ -59,8 +59,11 @@ int wrk_pass_on(struct wrk_thread *t, struct wrk_conn *c, uint16_t pool, struct 
 	if (c->in_epoll && epoll_ctl(t->w->base->epoll_fd, EPOLL_CTL_DEL, fd, NULL) < 0)
 		return -errno;
 	c->in_epoll = false;
-	if (sendmsg(to, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	__atomic_store_n(&c->phase, WRK_PHASE_PASSED, __ATOMIC_RELEASE);
+	if (sendmsg(to, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		c->phase = WRK_PHASE_HEAD;
 		return -errno;
+	}
 	weir_metrics_add(setup->metrics, passed_on, 1);
 	wrk_conn_free(&t->w->base->table, c);
 	return 0;
@@ -104,7 +107,6 @@ void wrk_pass_receive(struct wrk_thread *t)
 	c->consumed = head.consumed;
 	c->sent = head.sent;
 	c->endpoint = head.endpoint;
-	c->is_passed = true;
 	c->deadline_ms = weir_now_ms() + t->w->setup->pool->header_ms;
 	weir_metrics_add(t->w->setup->metrics, received, 1);
 	wrk_serve_received(t, c, head.bytes);

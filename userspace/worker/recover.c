@@ -108,7 +108,9 @@ static void recover(struct wrk_worker *w, struct wrk_conn *c)
 	if (state == WRK_FREE)
 		return;
 	c->state = WRK_FLIGHT | RECOVERER << 8;
-	if (state == WRK_IDLE) {
+	if (c->phase == WRK_PHASE_PASSED) {
+		wrk_conn_close(w, c);
+	} else if (state == WRK_IDLE) {
 		if (arm(w, c, fd) < 0)
 			wrk_conn_close(w, c);
 	} else if (ask_socket(fd, &socket) < 0) {

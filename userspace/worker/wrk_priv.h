@@ -41,6 +41,7 @@ enum wrk_phase {
 	WRK_PHASE_BODY,	  /* throws a body away */
 	WRK_PHASE_LINGER, /* we have sent our FIN */
 	WRK_PHASE_TAKEN,  /* XDP has the connection; the socket's reset is on its way */
+	WRK_PHASE_PASSED, /* another pool may have the socket already: not a byte from us */
 };
 
 enum wrk_step {
@@ -70,7 +71,6 @@ struct wrk_conn {
 	bool is_chunked;       /* PHASE_BODY */
 	bool goes_on;	       /* STEP_SENDING: when it is complete, the connection is idle */
 	bool in_epoll;
-	bool is_passed;	       /* came from another pool: never offered to XDP */
 	bool has_ticket;       /* there may be one in the map */
 	bool is_offered;       /* it is valid: nothing was read since */
 	bool was_used;	       /* its input slot has memory */

@@ -101,6 +101,27 @@ static __always_inline long frame_store(void *ctx, bool is_xdp, __u32 off, const
 			bpf_skb_store_bytes(ctx, off, from, bytes, 0);
 }
 
+/* Writes the current date at `off` of the frame. */
+static __always_inline bool put_date(void *ctx, bool is_xdp, __u32 off, const struct weir_date *date)
+{
+	struct xdp_md *xdp = ctx;
+	const __u64 *text = (const __u64 *)date->text;
+	void *p;
+
+	opaque(off);
+	if (!is_xdp || off > 0x3fff)
+		return !frame_store(ctx, is_xdp, off, date->text, WEIR_DATE_BYTES);
+	p = (void *)(long)xdp->data + off;
+	if (p + WEIR_DATE_BYTES > (void *)(long)xdp->data_end)
+		return false;
+	((__u64 *)p)[0] = text[0];
+	((__u64 *)p)[1] = text[1];
+	((__u64 *)p)[2] = text[2];
+	((__u32 *)p)[6] = (__u32)text[3];
+	((__u8 *)p)[28] = (__u8)(text[3] >> 32);
+	return true;
+}
+
 /* Makes room for headers and payload and writes the headers. */
 static __always_inline enum answer_result answer_resize(void *ctx, bool is_xdp, struct weir_scratch *s,
 							__u32 payload_bytes)
@@ -143,8 +164,7 @@ static __always_inline enum answer_result answer_write(void *ctx, bool is_xdp, s
 		return ANSWER_NO_ROOM;
 	date = &clock->dates[*(volatile __u32 *)&clock->current & 1];
 	r.payload_sum = answer_sum(e, a, date->sum);
-	if (!weir_reply_build(ctx, is_xdp, s, &r))
-		return ANSWER_NO_ROOM;
+	weir_reply_build(s, &r);
 	result = answer_resize(ctx, is_xdp, s, n);
 	if (result != ANSWER_WRITTEN)
 		return result;
@@ -152,8 +172,7 @@ static __always_inline enum answer_result answer_write(void *ctx, bool is_xdp, s
 	opaque(n);
 	if (n < 1 || n > max)
 		return ANSWER_BROKEN;
-	if (frame_store(ctx, is_xdp, at, bytes, n) ||
-	    frame_store(ctx, is_xdp, at + e->date_off, date->text, WEIR_DATE_BYTES))
+	if (frame_store(ctx, is_xdp, at, bytes, n) || !put_date(ctx, is_xdp, at + e->date_off, date))
 		return ANSWER_BROKEN;
 	if (a->is_close && frame_store(ctx, is_xdp, at + e->conn_off, conn, WEIR_CONN_BYTES))
 		return ANSWER_BROKEN;

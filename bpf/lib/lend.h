@@ -144,14 +144,18 @@ static __always_inline bool seize_reset(struct __sk_buff *skb, struct weir_scrat
 	};
 	struct weir_addr addr = p->key.client;
 	__be16 port = p->key.client_port;
+	__u32 l2[3] = { p->l2[0], p->l2[1], p->l2[2] };
 	__u32 bytes;
 
+	/* back to the client's direction */
+	p->l2[0] = l2[1] >> 16 | l2[2] << 16;
+	p->l2[1] = l2[2] >> 16 | l2[0] << 16;
+	p->l2[2] = l2[0] >> 16 | l2[1] << 16;
 	p->key.client = p->key.server;
 	p->key.server = addr;
 	p->key.client_port = p->key.server_port;
 	p->key.server_port = port;
-	if (!weir_reply_build(skb, false, s, &r))
-		return false;
+	weir_reply_build(s, &r);
 	bytes = s->out_bytes;
 	if (bpf_skb_change_tail(skb, bytes, 0))
 		return false;

@@ -153,19 +153,26 @@ static __always_inline enum weir_verdict weir_pkt_parse(struct weir_pkt *p, void
 	struct ethhdr *eth = data;
 	enum weir_verdict v;
 	__u16 proto;
-	__u32 off;
+	__u32 off, tag;
 
 	if (!iface || (void *)(eth + 1) > data_end)
 		return WEIR_VERDICT_PASS_NOT_OURS;
 	proto = eth->h_proto;
+	tag = proto;
 	off = sizeof(*eth);
 	if (proto == bpf_htons(ETH_P_8021Q)) {
 		if (data + 18 > data_end)
 			return WEIR_VERDICT_PASS_NOT_OURS;
+		tag = *(__u32 *)(data + 12);
 		proto = *(__u16 *)(data + 16);
 		off = 18;
 	}
 	p->l3_off = off;
+	p->l2[0] = *(__u32 *)eth->h_source;
+	p->l2[1] = *(__u16 *)(eth->h_source + 4) | (__u32) * (__u16 *)eth->h_dest << 16;
+	p->l2[2] = *(__u32 *)(eth->h_dest + 2);
+	p->l2[3] = tag;
+	p->l2[4] = proto;
 	p->frame_bytes = frame_bytes;
 	p->ifindex = ifindex;
 	if (proto == bpf_htons(ETH_P_IP))

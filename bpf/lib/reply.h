@@ -9,6 +9,7 @@
 #include "lib/pkt.h"
 
 #define REPLY_TTL 64
+#define REPLY_WORDS 14 /* 64-bit words that hold the largest headers: 18 + 40 + 40 bytes */
 
 struct weir_reply {
 	__u32 seq;
@@ -52,25 +53,20 @@ static __always_inline __u32 put_options(__u8 *o, const struct weir_reply *r)
 	return 12;
 }
 
-/* Builds the headers in s->out; s->out_bytes of them. Returns false if the frame cannot be read. */
-static __always_inline bool weir_reply_build(void *ctx, bool is_xdp, struct weir_scratch *s,
-					     const struct weir_reply *r)
+/* Builds the headers in s->out; s->out_bytes of them. */
+static __always_inline void weir_reply_build(struct weir_scratch *s, const struct weir_reply *r)
 {
 	const struct weir_pkt *p = &s->pkt;
 	__u32 l2 = p->l3_off == 18 ? 18 : 14;
 	__u32 options, tcp_bytes, total, at = l2;
 	struct tcphdr *tcp;
 	__u8 *o = s->out;
-	__u8 mac[6];
 	__u64 sum;
 	__u32 i;
 
-	if (frame_load(ctx, is_xdp, 0, o, l2))
-		return false;
-	__builtin_memcpy(mac, o, 6);
-	__builtin_memcpy(o, o + 6, 6);
-	__builtin_memcpy(o + 6, mac, 6);
-
+#pragma clang loop unroll(full)
+	for (i = 0; i < 5; i++)
+		((__u32 *)o)[i] = p->l2[i];
 	at += p->is_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	tcp = (struct tcphdr *)(o + at);
 	options = put_options(o + at + sizeof(*tcp), r);
@@ -110,7 +106,26 @@ static __always_inline bool weir_reply_build(void *ctx, bool is_xdp, struct weir
 			sum += *((__u32 *)tcp + i);
 	tcp->check = (__u16)~csum_fold16(sum);
 	s->out_bytes = at + tcp_bytes;
-	return true;
+}
+
+/* Copies out[] to the start of the frame. Where the frame is long enough this is by words; those beyond the headers
+ * are overwritten by the payload, which the caller writes next. */
+static __always_inline bool xdp_copy_out(struct xdp_md *ctx, struct weir_scratch *s)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u32 bytes = s->out_bytes;
+	__u32 i;
+
+	if (data + REPLY_WORDS * 8 <= end) {
+#pragma clang loop unroll(full)
+		for (i = 0; i < REPLY_WORDS; i++)
+			((__u64 *)data)[i] = ((__u64 *)s->out)[i];
+		return true;
+	}
+	opaque(bytes);
+	if (bytes < 54 || bytes > WEIR_OUT_MAX)
+		return false;
+	return !bpf_xdp_store_bytes(ctx, 0, s->out, bytes);
 }
 
 /* Resizes the frame to headers and payload and writes the headers. False: it cannot be grown here, and
@@ -118,18 +133,14 @@ static __always_inline bool weir_reply_build(void *ctx, bool is_xdp, struct weir
 static __always_inline bool weir_xdp_write(struct xdp_md *ctx, struct weir_scratch *s,
 					   __u32 payload_bytes)
 {
-	__u32 bytes = s->out_bytes;
-	__u32 want = bytes + payload_bytes;
+	__u32 want = s->out_bytes + payload_bytes;
 	__u32 have = s->pkt.frame_bytes;
 
 	if (want > have && (s->pkt.iface_flags & WEIR_IFACE_GENERIC))
 		return false;
 	if (want != have && bpf_xdp_adjust_tail(ctx, (int)want - (int)have))
 		return false;
-	opaque(bytes);
-	if (bytes < 54 || bytes > WEIR_OUT_MAX)
-		return false;
-	return !bpf_xdp_store_bytes(ctx, 0, s->out, bytes);
+	return xdp_copy_out(ctx, s);
 }
 
 /* Sends a reply without payload from XDP. Where the frame is too short for options they are left out:
@@ -137,15 +148,13 @@ static __always_inline bool weir_xdp_write(struct xdp_md *ctx, struct weir_scrat
 static __always_inline enum weir_verdict weir_xdp_reply(struct xdp_md *ctx, struct weir_scratch *s,
 							struct weir_reply *r, enum weir_verdict v)
 {
-	if (!weir_reply_build(ctx, true, s, r))
-		return WEIR_VERDICT_PASS_MALFORMED;
+	weir_reply_build(s, r);
 	if (weir_xdp_write(ctx, s, 0))
 		return v;
 	r->has_ts = 0;
 	r->mss = 0;
-	if (!weir_reply_build(ctx, true, s, r) || !weir_xdp_write(ctx, s, 0))
-		return WEIR_VERDICT_PASS_MALFORMED;
-	return v;
+	weir_reply_build(s, r);
+	return weir_xdp_write(ctx, s, 0) ? v : WEIR_VERDICT_PASS_MALFORMED;
 }
 
 #endif

@@ -16,6 +16,7 @@
 struct weir_pkt {
 	struct weir_flow_key key;
 	__u64 now_ns;
+	__u32 l2[5];	     /* Ethernet header of a reply, 14 or 18 bytes */
 	__u32 seq;
 	__u32 ack;
 	__u32 ts_val;
@@ -42,7 +43,7 @@ struct weir_pkt {
 	__u8 iface_flags;
 	__u8 buckets;
 	__u8 endpoint_flags;
-	__u8 pad[3];
+	__u8 pad[7];
 };
 
 #define WEIR_TCP_FIN 0x01

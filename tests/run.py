@@ -12,6 +12,7 @@ import argparse
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -21,7 +22,9 @@ TREE = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"  # the distribution's: python3-pytest and python3-scapy belong to it
 SKIP = 77
 
-# Seconds a program may take; what is stuck is killed with its process group.
+GRACE_SECONDS = 20
+
+# Seconds a program may take; what is stuck is ended with its process group.
 LIMITS = {"check": 120, "unit": 120, "bpf": 240, "sock": 240, "fuzz": 60, "e2e": 780, "vm": 700}
 
 
@@ -46,7 +49,7 @@ def say(text):
 
 
 def run(command, limit, env=None):
-    """Returns (exit code or None when it hung, output)."""
+    """Returns (exit code or None when it hung, output). Nothing that it started in its process group stays."""
     process = subprocess.Popen(
         [str(word) for word in command], cwd=TREE, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, start_new_session=True)
@@ -54,9 +57,21 @@ def run(command, limit, env=None):
         output, _ = process.communicate(timeout=limit)
         return process.returncode, output.decode(errors="replace")
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        output, _ = process.communicate()
-        return None, output.decode(errors="replace") + f"\nkilled: not done after {limit} s"
+        output = end(process)
+        return None, output.decode(errors="replace") + f"\nended: not done after {limit} s"
+    except BaseException:
+        end(process)
+        raise
+
+
+def end(process):
+    """Interrupts, so that fixtures can tidy up and report, then kills. Returns the output."""
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        return process.communicate(timeout=GRACE_SECONDS)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.communicate()[0]
 
 
 def describe_end(code):
@@ -203,7 +218,7 @@ def run_e2e(build):
         totals, skips = Totals(), []
     for name, reason in skips:
         say(f"  SKIP {name}: {reason}")
-    if code not in (0, 5) and not totals.failed:  # 5: no tests
+    if code not in (0, 1, 5) or (code == 1 and not totals.failed):  # 5: no tests
         totals.failed += 1
         output += f"\npytest: {describe_end(code)}"
     if totals.failed:
@@ -231,6 +246,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=TREE / "build")
     parser.add_argument("layers", nargs="+", choices=LAYERS)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     totals = Totals()
     for layer in arguments.layers:
         function, what = LAYERS[layer]

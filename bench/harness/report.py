@@ -42,7 +42,7 @@ def verdict(row):
         return ""
     r = row.ratio("nginx") if row.target[0] != "abs" else row.median("weir")
     if r is None:
-        return f"wanted {row.target[0].replace('abs', '')} {row.target[1]}"
+        return f"wanted {row.target[0].replace('abs', '<=')} {row.target[1]}"
     ok = r <= row.target[1] if row.target[0] in ("<=", "abs") else r >= row.target[1]
     return f"{'reached' if ok else 'MISSED'} ({row.target[0].replace('abs', '<=')} {row.target[1]})"
 
@@ -76,9 +76,12 @@ def machine():
 
 
 def markdown(rows, errors, about, rounds, seconds):
-    out = ["# make bench", "", f"Medians of {rounds} rounds of {seconds} s each. Ratios are Weir / peer. How each number is "
-           "made: bench/README.md.", ""]
+    out = ["# make bench", "",
+           f"Medians of {rounds} rounds of {seconds} s each. Ratios are Weir / peer. How each number is made: "
+           "bench/README.md.", ""]
     out += [f"- {k}: {v}" for k, v in about]
+    if float(dict(about)["load before"].split()[0]) > 0.5:
+        out += ["", "**Other work was going on before the first measurement: rates are too low and ratios unsure.**"]
     head = ["", "what", "unit", NAMES["weir"], NAMES["nginx"], "ratio", NAMES["nginx-nosendfile"], "ratio", "target"]
     cells = [head]
     for row in rows:

@@ -264,8 +264,9 @@ static void print_phase(struct gen *g, const char *phase, __u64 before, __u64 *r
 	struct gen_counters c;
 
 	gen_read_counters(g, &c, per_cpu);
-	printf("{\"phase\": \"%s\", \"verified\": %llu, \"idle\": %u, \"dead\": %u, \"bad\": %llu, \"stalls\": %llu,", phase,
-	       c.verified - before, gen_count(g, GEN_IDLE), gen_count(g, GEN_DEAD), count_bad(&c), g->stalls);
+	printf("{\"phase\": \"%s\", \"verified\": %llu, \"idle\": %u, \"dead\": %u, \"bad\": %llu, "
+	       "\"stalls\": %llu,",
+	       phase, c.verified - before, gen_count(g, GEN_IDLE), gen_count(g, GEN_DEAD), count_bad(&c), g->stalls);
 	print_counters(&c);
 	printf("}\n");
 	fflush(stdout);

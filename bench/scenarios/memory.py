@@ -77,6 +77,14 @@ def one(bench, name, count, **options):
             "alive": again["verified"], "server_processes": processes}
 
 
+def describe(name, r, count):
+    mib = {k: r[k] / MIB for k in ("processes", "grown", "slab", "maps", "available")}
+    return (f"{name}: processes {mib['processes']:.1f} MiB (grew by {mib['grown']:.1f}), kernel slab {mib['slab']:.1f}, BPF maps "
+            f"reserved in full {mib['maps']:.1f}; {r['total'] / count:,.0f} bytes a connection, "
+            f"{(r['grown'] + r['slab']) / count:,.0f} without what was there before the first; MemAvailable fell by "
+            f"{mib['available']:.0f} MiB since before the start; {r['alive']:,} connections answered again")
+
+
 def run(bench, key):
     count = bench.idle
     hit = Row(key, f"{count:,} idle connections, cached object", "MiB", ("<=", 1), True)
@@ -91,11 +99,7 @@ def run(bench, key):
             row.add(name, r["total"] / MIB)
             if row is hit and name != "weir":
                 lent.add(name, r["total"] / MIB)
-            row.notes.append(
-                f"{servers.NAMES[name]}: processes {r['processes'] / MIB:.1f} MiB (grew by {r['grown'] / MIB:.1f}), kernel "
-                f"slab {r['slab'] / MIB:.1f}, BPF maps reserved in full {r['maps'] / MIB:.1f}; {r['total'] / count:,.0f} bytes "
-                f"a connection, {(r['grown'] + r['slab']) / count:,.0f} without what was there before the first; MemAvailable "
-                f"fell by {r['available'] / MIB:.0f} MiB since before the start; {r['alive']:,} connections answered again")
+            row.notes.append(describe(servers.NAMES[name], r, count))
             if r["alive"] != count:
                 row.notes.append(f"{servers.NAMES[name]}: LOST {count - r['alive']:,} connections while idle")
             bench.say(f"  {row.key} {name}: {r['total'] / MIB:.1f} MiB")

@@ -50,7 +50,8 @@ def in_traffic(bench, server_kind, program):
     pass_object = None if server_kind == "weir" else f"{bench.tools}/load/pass.bpf.o"
     with netns.veth_pair(1, pass_object) as (server_ns, client_ns):
         with servers.start(bench, server_kind, addr=netns.SERVER_IP, netns=server_ns, interface=netns.SERVER_DEV,
-                           attach="native", workers=1, cpus=core, paths=(xdp.PATH,)), bpf_stats():
+                           attach="native", workers=1, connections=bench.connections * 6 // 5 + 512, cpus=core,
+                           paths=(xdp.PATH,)), bpf_stats():
             prog = program_id(server_ns, netns.SERVER_DEV, program)
             before = run_time(prog)
             xdp.generate(bench, client_ns, core, 2)
@@ -82,14 +83,15 @@ def run(bench, key):
         floor, _ = in_traffic(bench, "nginx", "bench_pass")
         ns, runs = in_traffic(bench, "weir", "weir_xdp")
         rows["traffic"].add("weir", ns)
-        rows["traffic"].notes.append(f"{runs:,} runs, nearly all of them hits; a program that does nothing takes {floor:.0f} ns "
-                                     "by the same clock, which is included")
+        rows["traffic"].notes.append(f"{runs:,} runs, nearly all of them hits; a program that does nothing "
+                                     f"takes {floor:.0f} ns by the same clock, which is included")
     for _ in range(bench.rounds):
         with bench.guard(f"{key}, test run"):
             r = by_test_run(bench)
             for name in ("hit", "miss", "pass"):
                 rows[name].add("weir", max(r[name]["median"] - r["empty"]["median"], 0))
+                repeat = f"; mean of a million repeats {r['pass_repeat']} ns, empty {r['empty_repeat']} ns"
                 rows[name].notes.append(
                     f"median of {r[name]['samples']} single runs {r[name]['median']} ns (p10 {r[name]['p10']}, p90 "
                     f"{r[name]['p90']}) less {r['empty']['median']} ns for an empty program"
-                    + (f"; mean of a million repeats {r['pass_repeat']} ns, empty {r['empty_repeat']} ns" if name == "pass" else ""))
+                    + (repeat if name == "pass" else ""))

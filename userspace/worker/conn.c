@@ -11,8 +11,7 @@
 #include "common/bpf_map.h"
 #include "common/clock.h"
 
-/* True when the ticket was still there, or there never was one. */
-static bool take_ticket(struct wrk_worker *w, struct wrk_conn *c)
+bool wrk_conn_drop_ticket(struct wrk_worker *w, struct wrk_conn *c)
 {
 	bool had = c->has_ticket;
 
@@ -34,7 +33,7 @@ void wrk_conn_offer(struct wrk_worker *w, struct wrk_conn *c, uint64_t bytes)
 
 void wrk_conn_close(struct wrk_worker *w, struct wrk_conn *c)
 {
-	(void)take_ticket(w, c);
+	(void)wrk_conn_drop_ticket(w, c);
 	weir_metrics_add(w->setup->metrics, closed, 1);
 	wrk_conn_free(&w->base->table, c);
 }
@@ -43,7 +42,7 @@ enum wrk_next wrk_conn_retire(struct wrk_worker *w, struct wrk_conn *c)
 {
 	bool was_offered = c->is_offered;
 
-	if (take_ticket(w, c) || !was_offered) {
+	if (wrk_conn_drop_ticket(w, c) || !was_offered) {
 		wrk_conn_close(w, c);
 		return WRK_NEXT_GONE;
 	}
@@ -58,7 +57,7 @@ enum wrk_next wrk_conn_linger(struct wrk_worker *w, struct wrk_conn *c)
 		wrk_conn_close(w, c);
 		return WRK_NEXT_GONE;
 	}
-	(void)take_ticket(w, c);
+	(void)wrk_conn_drop_ticket(w, c);
 	c->phase = WRK_PHASE_LINGER;
 	c->in_bytes = 0;
 	c->step = WRK_STEP_NONE;
@@ -69,7 +68,7 @@ enum wrk_next wrk_conn_linger(struct wrk_worker *w, struct wrk_conn *c)
 enum wrk_next wrk_conn_lost(struct wrk_worker *w, struct wrk_conn *c, int error)
 {
 	bool was_taken = c->phase == WRK_PHASE_TAKEN ||
-			 (error == ECONNRESET && c->is_offered && !take_ticket(w, c));
+			 (error == ECONNRESET && c->is_offered && !wrk_conn_drop_ticket(w, c));
 
 	if (!was_taken) {
 		wrk_conn_close(w, c);

@@ -25,26 +25,39 @@ static void *map_shared(size_t bytes)
 	return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
+static int map_table(struct wrk_table *t)
+{
+	size_t bytes = 64 + (size_t)t->cap * sizeof(*t->conns);
+	char *shared = map_shared(bytes);
+
+	if (shared == MAP_FAILED)
+		return -errno;
+	t->slots = map_shared((size_t)t->cap * WRK_IN_BYTES);
+	if (t->slots == MAP_FAILED) {
+		int error = -errno;
+
+		munmap(shared, bytes);
+		return error;
+	}
+	t->highest = (uint32_t *)shared;
+	t->conns = (struct wrk_conn *)(shared + 64);
+	return 0;
+}
+
 int wrk_table_new(struct wrk_table *ret)
 {
 	struct wrk_table t = { .cap = WRK_TABLE_MAX };
 	struct rlimit limit;
-	char *shared;
-	void *slots;
+	int r;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
 		t.cap = (uint32_t)MIN(limit.rlim_cur, (rlim_t)t.cap);
-	shared = map_shared(64 + (size_t)t.cap * sizeof(*t.conns));
-	if (shared == MAP_FAILED)
-		return -errno;
-	slots = map_shared((size_t)t.cap * WRK_IN_BYTES);
-	if (slots == MAP_FAILED)
-		return -errno;
-	t.highest = (uint32_t *)shared;
-	t.conns = (struct wrk_conn *)(shared + 64);
-	t.slots = slots;
-	*ret = t;
-	return 0;
+	/* A machine that accounts for every page that might be used gets a smaller table. */
+	while ((r = map_table(&t)) == -ENOMEM && t.cap > 1024)
+		t.cap /= 2;
+	if (r == 0)
+		*ret = t;
+	return r;
 }
 
 struct wrk_conn *wrk_conn_open(const struct wrk_table *t, int fd, unsigned thread)

@@ -174,6 +174,8 @@ enum wrk_next wrk_conn_linger(struct wrk_worker *w, struct wrk_conn *c);
 enum wrk_next wrk_conn_lost(struct wrk_worker *w, struct wrk_conn *c, int error);
 /* Offers the connection to XDP once `bytes` more are sent. */
 void wrk_conn_offer(struct wrk_worker *w, struct wrk_conn *c, uint64_t bytes);
+/* Deletes the ticket. False: it was there once and is gone, so XDP may have the connection. */
+bool wrk_conn_drop_ticket(struct wrk_worker *w, struct wrk_conn *c);
 /* Gives the connection back to the epoll set. False: an event came, the thread still has it. */
 bool wrk_conn_park(struct wrk_worker *w, struct wrk_conn *c, unsigned thread);
 

@@ -101,11 +101,22 @@ static inline void slot_start(struct test_slot *s)
 		wrk_keeper_main(&s->setup);
 }
 
+/* Everything but the keeper. */
+static inline void slot_fini(struct test_slot *s)
+{
+	char command[128];
+
+	close(s->listener.fd);
+	weir_route_free(s->routes);
+	munmap(s->setup.metrics, sizeof(*s->setup.metrics));
+	snprintf(command, sizeof(command), "rm -rf %s", s->root);
+	(void)!system(command);
+}
+
 /* SIGTERM, then its exit status; -1 when it does not end. */
 static inline int slot_stop(struct test_slot *s)
 {
 	uint64_t until = weir_now_ms() + WAIT_MS;
-	char command[128];
 	int status = -1;
 
 	kill(s->keeper, SIGTERM);
@@ -118,11 +129,7 @@ static inline int slot_stop(struct test_slot *s)
 		}
 		(void)poll(NULL, 0, 5);
 	}
-	close(s->listener.fd);
-	weir_route_free(s->routes);
-	munmap(s->setup.metrics, sizeof(*s->setup.metrics));
-	snprintf(command, sizeof(command), "rm -rf %s", s->root);
-	(void)!system(command);
+	slot_fini(s);
 	return status < 0 || !WIFEXITED(status) ? -1 : WEXITSTATUS(status);
 }
 

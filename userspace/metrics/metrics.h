@@ -15,6 +15,14 @@ struct weir_metrics_slot {
 	uint64_t keeper_pid;
 	uint64_t started_at;	/* CLOCK_REALTIME seconds, of the worker */
 	uint64_t restarts;	/* workers started after the first */
+	/* thread pool, written by the worker's threads */
+	uint64_t threads;	/* running */
+	uint64_t threads_busy;	/* of them: with a request */
+	uint64_t last_request_ms; /* CLOCK_MONOTONIC: when a thread last took a request */
+	uint64_t ready_pid;	/* of the worker whose threads run: its start-up is complete */
+	uint64_t ping_answered; /* the `ping_asked` that a thread saw when it took the ping from the epoll set */
+	/* written by the keeper */
+	uint64_t ping_asked;	/* sequence number of the last health ping */
 } __attribute__((aligned(64)));
 
 #define weir_metrics_add(slot, name, n) __atomic_fetch_add(&(slot)->name, (uint64_t)(n), __ATOMIC_RELAXED)

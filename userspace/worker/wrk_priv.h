@@ -85,13 +85,34 @@ struct wrk_table {
 	uint32_t *highest;	/* shared, atomic: no descriptor above it was ever in use */
 };
 
-/* Made by the keeper, survives the worker. Fixed after init. */
+/* How a worker shall end: the value that is written to its drain_fd. */
+enum wrk_drain {
+	WRK_DRAIN_FINAL = 1,	/* the slot ends: idle connections are closed */
+	WRK_DRAIN_HAND_OVER = 2, /* another worker of the slot goes on: only what threads hold is finished */
+};
+
+/* Made by the keeper, survives the worker. A worker sees its copy as of its clone(): fixed after init. Two workers of a
+ * slot live at a time while one replaces the other. */
 struct wrk_base {
 	const struct wrk_setup *setup;
 	struct wrk_table table;
 	int epoll_fd;
-	int drain_fd; /* eventfd: readable when the slot shall end */
+	int drain_fd; /* eventfd of this worker alone, readable when it shall end; its value is an enum wrk_drain */
+	int ping_fd;  /* eventfd, semaphore: the keeper's health ping, in the epoll set as WRK_SOURCE_PING; -1: none */
+	uint32_t generation; /* of this worker: thread numbers in wrk_conn.state carry it, see wrk_thread_number() */
+	bool has_elder; /* another worker of the slot lives: what is in flight now is its own, not a dead one's */
 };
+
+/* A thread's number in wrk_conn.state: unique among the workers that may live at the same time. */
+#define WRK_GENERATIONS 4096
+static inline unsigned wrk_thread_number(const struct wrk_base *b, unsigned index)
+{
+	return (b->generation & (WRK_GENERATIONS - 1)) << 12 | index;
+}
+static inline uint32_t wrk_state_generation(uint32_t state)
+{
+	return state >> 8 >> 12;
+}
 
 struct wrk_worker;
 
@@ -132,7 +153,8 @@ enum wrk_source {
 	WRK_SOURCE_CONN,     /* number: descriptor */
 	WRK_SOURCE_LISTENER, /* number: index in setup->listeners */
 	WRK_SOURCE_PASS,
-	WRK_SOURCE_DRAIN,
+	WRK_SOURCE_DRAIN,    /* number: descriptor, so that a worker knows its own from its elder's */
+	WRK_SOURCE_PING,
 };
 
 static inline uint64_t wrk_event_tag(enum wrk_source source, uint32_t number)

@@ -105,7 +105,7 @@ struct {
 	__type(value, struct weir_timewait);
 } weir_timewait SEC(".maps");
 
-/* by pool id: that pool's workers write the inner map, the programs read, and delete tickets. The inner
+/* by pool id: that pool's workers write the inner map, the programs read it, take tickets and count arrivals. The inner
  * maps are made at load, one set a pool, with these types: */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -129,11 +129,18 @@ struct {
 } weir_type_l SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
-	__type(key, struct weir_flow_key);
+	__type(key, __u32);
 	__type(value, struct weir_ticket);
 } weir_type_t SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weir_queue);
+} weir_type_q SEC(".maps");
 
 struct weir_cache_s_inner {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -178,9 +185,10 @@ struct {
 } weir_cache_l SEC(".maps");
 
 struct weir_tickets_inner {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1);
-	__uint(key_size, sizeof(struct weir_flow_key));
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WEIR_TICKETS);
+	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(struct weir_ticket));
 };
 
@@ -190,6 +198,21 @@ struct {
 	__type(key, __u32);
 	__array(values, struct weir_tickets_inner);
 } weir_tickets SEC(".maps");
+
+struct weir_queues_inner {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct weir_queue));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, WEIR_POOLS_MAX);
+	__type(key, __u32);
+	__array(values, struct weir_queues_inner);
+} weir_queues SEC(".maps");
 
 /* programs write, everybody reads */
 struct {

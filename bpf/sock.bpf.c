@@ -2,6 +2,7 @@
 /* weir_sock: sockops. Sees sockets of our endpoints come and go, and with them the kernel's ownership of flows:
  * a hand-over is done when its socket exists; a flow ends with its socket unless XDP took it back. */
 #include "lib/base.h"
+#include "lib/queue.h"
 #include "maps/endpoint.h"
 #include "maps/flow.h"
 
@@ -60,6 +61,7 @@ static __always_inline void established(struct bpf_sock_ops *ops, const struct w
 		*(volatile __u64 *)&f->rcv_nxt = nxt;
 		f->flags &= (__u8) ~(WEIR_FLOW_PENDING | WEIR_FLOW_CLOSING);
 		f->owner = WEIR_OWNER_KERNEL;
+		weir_queue_arrive(f->pool);
 	} else {
 		born.owner = WEIR_OWNER_KERNEL;
 		born.flags = WEIR_FLOW_NO_SEIZE;
@@ -75,19 +77,12 @@ static __always_inline void established(struct bpf_sock_ops *ops, const struct w
 static __always_inline void state_changed(const struct weir_flow_key *k, __u32 state)
 {
 	struct weir_flow *f = bpf_map_lookup_elem(&weir_flows, k);
-	void *tickets;
-	__u32 pool;
 
 	if (!f || f->owner != WEIR_OWNER_KERNEL || state == BPF_TCP_ESTABLISHED)
 		return;
 	f->flags |= WEIR_FLOW_CLOSING;
-	if (state != BPF_TCP_CLOSE)
-		return;
-	pool = f->pool;
-	tickets = bpf_map_lookup_elem(&weir_tickets, &pool);
-	if (tickets)
-		bpf_map_delete_elem(tickets, k);
-	bpf_map_delete_elem(&weir_flows, k);
+	if (state == BPF_TCP_CLOSE)
+		bpf_map_delete_elem(&weir_flows, k);
 }
 
 SEC("sockops")

@@ -80,15 +80,6 @@ static __always_inline void flow_note_ts(struct weir_flow *f, const struct weir_
 		f->ts_echo = p->ts_ecr;
 }
 
-/* Removes what a pool's worker may have published for this address pair. */
-static __always_inline void flow_drop_ticket(const struct weir_pkt *p, __u32 pool)
-{
-	void *tickets = bpf_map_lookup_elem(&weir_tickets, &pool);
-
-	if (tickets)
-		bpf_map_delete_elem(tickets, &p->key);
-}
-
 /* Our FIN and the client's are out and the client closed second: remembers enough to repeat the last ACK. */
 static __always_inline void weir_flow_timewait(const struct weir_pkt *p, const struct weir_flow *f,
 					       __u32 rcv_nxt)

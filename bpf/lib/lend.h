@@ -8,6 +8,7 @@
 #include "lib/answer.h"
 #include "lib/base.h"
 #include "lib/flow.h"
+#include "lib/queue.h"
 #include "lib/reply.h"
 #include "maps/route.h"
 
@@ -100,7 +101,6 @@ static __always_inline enum weir_verdict weir_handover(struct __sk_buff *skb, st
 	f->req_seq = p->seq;
 	f->req_bytes = p->payload_bytes + (p->tcp_flags & WEIR_TCP_FIN ? 1 : 0);
 	f->pool = pool;
-	flow_drop_ticket(p, pool);
 	f->slot = handover_slot(pool);
 	handover_attrs(f, p, &attrs);
 	r = bpf_sk_assign_tcp_reqsk(skb, sk, &attrs, sizeof(attrs));
@@ -165,20 +165,21 @@ static __always_inline bool seize_reset(struct __sk_buff *skb, struct weir_scrat
 	return !bpf_skb_store_bytes(skb, 0, s->out, bytes, BPF_F_RECOMPUTE_CSUM);
 }
 
-/* Takes an idle connection back. Deleting the ticket is the claim: worker and tc cannot both succeed. */
+/* Takes an idle connection back. Moving the ticket to TAKEN is the claim: worker and tc cannot both succeed. */
 static __always_inline enum weir_verdict weir_seize(struct __sk_buff *skb, struct weir_scratch *s,
 						    struct weir_flow *f, struct weir_answer *a)
 {
 	struct weir_pkt *p = &s->pkt;
 	__u32 lender = f->pool, end = p->seq + p->payload_bytes;
-	void *tickets = bpf_map_lookup_elem(&weir_tickets, &lender);
 	struct weir_pool_stats *st;
-	__u32 snd = f->snd_nxt;
+	__u32 snd = f->snd_nxt, state = 0;
+	struct weir_ticket *t;
 
 	a->is_write = 0;
-	if (!tickets || f->owner != WEIR_OWNER_KERNEL || f->rcv_nxt != p->seq ||
+	t = weir_ticket_match(f, p, &state);
+	if (!t || f->owner != WEIR_OWNER_KERNEL || f->rcv_nxt != p->seq ||
 	    f->flags & WEIR_FLOW_CLOSING || weir_tc_answer(skb, s, f, a) != ANSWER_WRITTEN ||
-	    bpf_map_delete_elem(tickets, &p->key)) {
+	    !weir_ticket_move(t, state, WEIR_TICKET_TAKEN)) {
 		flow_passed(f, end);
 		return WEIR_VERDICT_TC_PASSED;
 	}

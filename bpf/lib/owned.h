@@ -129,15 +129,48 @@ static __always_inline enum weir_verdict owned_again(struct xdp_md *ctx, struct 
 	}
 }
 
+/* The pool does not take the request: 503 from here, or a reset, and nothing goes up. */
+static __always_inline enum weir_verdict owned_refuse(struct xdp_md *ctx, struct weir_scratch *s,
+						      struct weir_flow *f, __u8 refusal)
+{
+	struct weir_answer a = {};
+
+	weir_request_answer(s, f, &a);
+	request_refusal(s, &a, refusal);
+	if (!a.digest[1]) {
+		weir_count_refusal(s->req.pool, refusal);
+		return owned_reset(ctx, s, f, WEIR_VERDICT_REFUSED_RESET);
+	}
+	switch (weir_xdp_answer(ctx, s, f, &a)) {
+	case ANSWER_WRITTEN:
+		if (!weir_answer_commit(f, &s->pkt, &a))
+			return WEIR_VERDICT_DROP_RACE;
+		weir_count_refusal(s->req.pool, refusal);
+		return WEIR_VERDICT_REFUSED;
+	case ANSWER_NO_ROOM:
+		if (!weir_meta_put(ctx, &s->pkt, META_ANSWER, answer_flags(&a), a.pool, a.digest))
+			return WEIR_VERDICT_DROP_NO_META;
+		weir_count_refusal(s->req.pool, refusal);
+		return WEIR_VERDICT_REFUSED_TC;
+	case ANSWER_BROKEN:
+		return WEIR_VERDICT_DROP_RACE;
+	default: /* no canned answer, or too small a window for it */
+		weir_count_refusal(s->req.pool, refusal);
+		return owned_reset(ctx, s, f, WEIR_VERDICT_REFUSED_RESET);
+	}
+}
+
 /* New data at rcv_nxt with everything acknowledged: answer it or hand the connection over. */
 static __always_inline enum weir_verdict owned_request(struct xdp_md *ctx, struct weir_scratch *s,
 						       struct weir_flow *f)
 {
 	struct weir_pool_stats *st;
 	struct weir_answer a = {};
+	__u8 refusal;
 
 	weir_request_classify(s);
-	if (s->req.miss)
+	refusal = s->req.is_routed ? weir_queue_refusal(s->req.pool) : WEIR_REFUSAL_NONE;
+	if (s->req.miss || refusal > WEIR_REFUSAL_QUEUE_FULL)
 		goto handover;
 	weir_request_answer(s, f, &a);
 	switch (weir_xdp_answer(ctx, s, f, &a)) {
@@ -157,6 +190,8 @@ static __always_inline enum weir_verdict owned_request(struct xdp_md *ctx, struc
 	if (st)
 		st->misses++;
 handover:
+	if (refusal && !(f->flags & WEIR_FLOW_PENDING))
+		return owned_refuse(ctx, s, f, refusal);
 	return owned_handover(ctx, s, f, s->req.miss);
 }
 

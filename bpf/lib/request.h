@@ -7,6 +7,7 @@
 #include "lib/base.h"
 #include "lib/http_head.h"
 #include "lib/key.h"
+#include "lib/queue.h"
 #include "lib/route.h"
 
 static __always_inline bool pool_is_cached(__u32 pool)
@@ -73,6 +74,16 @@ static __always_inline void weir_request_answer(const struct weir_scratch *s, co
 	a->is_head = r->is_head;
 	a->is_close = r->wants_close;
 	a->is_write = 1;
+}
+
+/* Turns the answer into the canned 503 for `refusal`: an entry of pool 0, after which the connection is closed. */
+static __always_inline void request_refusal(const struct weir_scratch *s, struct weir_answer *a,
+					    __u8 refusal)
+{
+	a->digest[0] = refusal;
+	a->digest[1] = queue_verbosity(s->req.pool);
+	a->pool = 0;
+	a->is_close = 1;
 }
 
 static __always_inline __u8 answer_flags(const struct weir_answer *a)

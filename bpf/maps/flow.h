@@ -20,9 +20,10 @@ extern struct {
 } weir_timewait SEC(".maps");
 
 struct weir_tickets_inner {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1);
-	__uint(key_size, sizeof(struct weir_flow_key));
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WEIR_TICKETS);
+	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(struct weir_ticket));
 };
 

@@ -29,4 +29,19 @@ extern struct {
 	__type(value, struct weir_route);
 } weir_routes SEC(".maps");
 
+struct weir_queues_inner {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct weir_queue));
+};
+
+extern struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, WEIR_POOLS_MAX);
+	__type(key, __u32);
+	__array(values, struct weir_queues_inner);
+} weir_queues SEC(".maps");
+
 #endif

@@ -89,12 +89,40 @@ struct weir_timewait {
 };
 _Static_assert(sizeof(struct weir_timewait) == 24, "weir_timewait has no hidden padding");
 
-/* Value of a pool's ticket map, by flow key. A worker publishes it before the last send of a response
- * and deletes it before it closes an idle connection. Whoever deletes it has the connection. */
+#define WEIR_TICKETS 16384 /* slots of a pool's ticket table; power of two */
+
+/* Low byte of weir_ticket.state; above it is a generation that each publication changes, so that a compare-and-swap
+ * on the whole word cannot take another connection's ticket. */
+enum weir_ticket_state {
+	WEIR_TICKET_EMPTY,
+	WEIR_TICKET_WRITING, /* a worker thread fills it */
+	WEIR_TICKET_OFFERED, /* idle connection: XDP may take it back */
+	WEIR_TICKET_TAKEN,   /* XDP took it back: the worker's socket is being reset */
+	WEIR_TICKET_COUNTED, /* a request was passed up and counted in weir_queue.arrived */
+};
+
+/* A slot of a pool's ticket table, an array that the pool's workers map. A worker offers a connection before the last send
+ * of a response and withdraws the offer before it closes an idle connection. Whoever moves the state away from OFFERED has
+ * the connection: worker to EMPTY, tc to TAKEN, XDP to COUNTED. A slot that is TAKEN or COUNTED belongs to the connection
+ * in `key` until its worker empties it; one that is OFFERED may be overwritten for another connection. */
 struct weir_ticket {
+	__u32 state;	/* atomic */
 	__u32 consumed;	/* bytes the worker will have read from the socket since accept(), modulo 2^32 */
 	__u32 sent;	/* bytes it will have written when the response is complete, modulo 2^32 */
+	__u32 pad;
+	struct weir_flow_key key;
+	__u64 spare;
 };
-_Static_assert(sizeof(struct weir_ticket) == 8, "weir_ticket has no hidden padding");
+_Static_assert(sizeof(struct weir_ticket) == 64, "weir_ticket fills a cache line");
+
+/* The slot of a connection. Not keyed: who makes connections collide loses only their own quick way back. */
+WEIR_INLINE __u32 weir_ticket_index(const struct weir_flow_key *k)
+{
+	__u32 h = k->client.word[0] ^ k->client.word[1] ^ k->client.word[3];
+
+	h = (h ^ k->server.word[3]) * 0x9e3779b1u;
+	h ^= ((__u32)k->client_port << 16 | k->server_port) * 0x85ebca6bu;
+	return (h ^ h >> 15) & (WEIR_TICKETS - 1);
+}
 
 #endif

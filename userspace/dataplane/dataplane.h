@@ -38,13 +38,25 @@ int weir_dataplane_load(const struct weir_config *conf, struct weir_dataplane **
 struct weir_dataplane *weir_dataplane_free(struct weir_dataplane *dp);
 DEFINE_CLEANUP(struct weir_dataplane *, weir_dataplane_free)
 
-/* Maps that a worker of `pool` inherits: ret_cache[WEIR_CLASS__MAX], ret_tickets. Owned by the dataplane. */
-void weir_dataplane_pool_fds(struct weir_dataplane *dp, uint16_t pool, int *ret_cache, int *ret_tickets);
+/* Maps that a worker of `pool` inherits: ret_cache[WEIR_CLASS__MAX], ret_tickets, ret_queue. Owned by the dataplane. */
+void weir_dataplane_pool_fds(struct weir_dataplane *dp, uint16_t pool, int *ret_cache, int *ret_tickets,
+			     int *ret_queue);
 const uint64_t *weir_dataplane_cache_secret(struct weir_dataplane *dp);
 
 /* Writes endpoints (wildcards expanded to local addresses), pools and routes. */
 int weir_dataplane_configure(struct weir_dataplane *dp, const struct weir_config *conf,
 			     const struct weir_route_compiled *routes);
+
+/* Changes what the programs do with a pool's requests: refusal NONE serves them. Effective with the next packet. */
+int weir_dataplane_set_pool(struct weir_dataplane *dp, uint16_t pool, enum weir_refusal refusal,
+			    enum weir_verbosity verbosity, uint32_t queue_limit);
+/* The request queue of a pool, mapped; owned by the dataplane. The supervisor may set `taken` to `arrived` when it
+ * knows that nothing waits. NULL: no such pool. */
+struct weir_queue *weir_dataplane_queue(struct weir_dataplane *dp, uint16_t pool);
+/* Stores a canned 503 (see weir/pool.h); `value` as a worker would publish it, its key { reason, verbosity }. */
+int weir_dataplane_put_refusal(struct weir_dataplane *dp, enum weir_refusal refusal, enum weir_verbosity verbosity,
+			       const struct weir_entry_s *value);
+const char *weir_refusal_phrase(enum weir_refusal r); /* "QueueFull" */
 
 /* Puts listening socket `fd` of `endpoint` into the steering map as that of worker `slot`, and attaches the
  * steering program to its SO_REUSEPORT group. Call for every socket, after listen(). */

@@ -22,6 +22,8 @@ struct dp_pool {
 	int cache[WEIR_CLASS__MAX]; /* inner maps; -1 */
 	unsigned entries[WEIR_CLASS__MAX];
 	int tickets;
+	int queue_fd;
+	struct weir_queue *queue; /* mapped */
 };
 
 struct weir_dataplane {
@@ -36,7 +38,6 @@ struct weir_dataplane {
 	struct weir_clock *clock; /* the mapped element of weir_clock */
 	uint64_t cookie_rotated_ns;
 	uint64_t swept_ns;
-	bool has_cache; /* some pool has a kernel cache */
 };
 
 /* maps.c */

@@ -117,7 +117,7 @@ int weir_dataplane_load(const struct weir_config *conf, struct weir_dataplane **
 		return -ENOMEM;
 	dp->sock_link = -1;
 	for (i = 0; i < WEIR_POOLS_MAX; i++) {
-		dp->pools[i].tickets = -1;
+		dp->pools[i].tickets = dp->pools[i].queue_fd = -1;
 		for (j = 0; j < WEIR_CLASS__MAX; j++)
 			dp->pools[i].cache[j] = -1;
 	}

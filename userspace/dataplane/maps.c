@@ -8,6 +8,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "common/log.h"
 
@@ -16,30 +17,35 @@ int dp_maps_size(struct weir_dataplane *dp, const struct weir_config *conf)
 	return bpf_map__set_max_entries(dp->skel->maps.weir_flows, MAX(conf->flows, 1024u));
 }
 
-/* An inner map with the types of `like`, named after pool and purpose. */
-static int make_inner(struct weir_dataplane *dp, const struct bpf_map *like, const char *name, unsigned entries)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, o, .btf_fd = bpf_object__btf_fd(dp->skel->obj),
-		    .btf_key_type_id = bpf_map__btf_key_type_id(like),
-		    .btf_value_type_id = bpf_map__btf_value_type_id(like));
-
-	return bpf_map_create(BPF_MAP_TYPE_LRU_HASH, name, bpf_map__key_size(like), bpf_map__value_size(like),
-			      entries, &o);
-}
-
+/* Puts a new inner map with the types of `like`, named after pool and purpose, into `outer`. */
 static int add_inner(struct weir_dataplane *dp, const struct bpf_map *outer, const struct bpf_map *like, uint32_t pool,
 		     char letter, unsigned entries, int *ret_fd)
 {
+	bool is_array = bpf_map__type(like) == BPF_MAP_TYPE_ARRAY;
+	LIBBPF_OPTS(bpf_map_create_opts, o, .btf_fd = bpf_object__btf_fd(dp->skel->obj),
+		    .btf_key_type_id = bpf_map__btf_key_type_id(like),
+		    .btf_value_type_id = bpf_map__btf_value_type_id(like),
+		    .map_flags = is_array ? BPF_F_MMAPABLE : 0);
 	_cleanup_close_ int fd = -1;
 	char name[16];
 
 	snprintf(name, sizeof(name), "weir_p%u_%c", pool, letter);
-	fd = make_inner(dp, like, name, entries);
+	fd = bpf_map_create(bpf_map__type(like), name, bpf_map__key_size(like), bpf_map__value_size(like), entries, &o);
 	if (fd < 0)
 		return fd;
 	if (bpf_map_update_elem(bpf_map__fd(outer), &pool, &fd, BPF_ANY))
 		return -errno;
 	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int map_queue(struct dp_pool *p)
+{
+	void *m = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, p->queue_fd, 0);
+
+	if (m == MAP_FAILED)
+		return -errno;
+	p->queue = m;
 	return 0;
 }
 
@@ -56,17 +62,22 @@ int dp_maps_make_pools(struct weir_dataplane *dp, const struct weir_config *conf
 		const struct weir_conf_pool *p = &conf->pools[i];
 		struct dp_pool *dpp = &dp->pools[p->id];
 
-		r = add_inner(dp, dp->skel->maps.weir_tickets, dp->skel->maps.weir_type_t, p->id, 't',
-			      MAX(conf->flows / 4, 1024u), &dpp->tickets);
+		r = add_inner(dp, dp->skel->maps.weir_tickets, dp->skel->maps.weir_type_t, p->id, 't', WEIR_TICKETS,
+			      &dpp->tickets);
+		if (r >= 0)
+			r = add_inner(dp, dp->skel->maps.weir_queues, dp->skel->maps.weir_type_q, p->id, 'q', 1,
+				      &dpp->queue_fd);
+		if (r >= 0)
+			r = map_queue(dpp);
 		for (c = 0; r >= 0 && c < WEIR_CLASS__MAX && p->kernel_cache; c++) {
-			dp->has_cache = true;
 			dpp->entries[c] = MAX(p->entries[c], 16u);
 			r = add_inner(dp, outer[c], like[c], p->id, "sml"[c], dpp->entries[c], &dpp->cache[c]);
 		}
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	/* pool 0 serves nothing but the canned refusals */
+	return add_inner(dp, outer[0], like[0], 0, 's', 64, &dp->pools[0].cache[0]);
 }
 
 void dp_maps_close_pools(struct weir_dataplane *dp)
@@ -75,16 +86,48 @@ void dp_maps_close_pools(struct weir_dataplane *dp)
 
 	for (i = 0; i < WEIR_POOLS_MAX; i++) {
 		weir_closep(&dp->pools[i].tickets);
+		weir_closep(&dp->pools[i].queue_fd);
+		if (dp->pools[i].queue)
+			munmap(dp->pools[i].queue, sysconf(_SC_PAGESIZE));
 		for (c = 0; c < WEIR_CLASS__MAX; c++)
 			weir_closep(&dp->pools[i].cache[c]);
 	}
 }
 
-void weir_dataplane_pool_fds(struct weir_dataplane *dp, uint16_t pool, int *ret_cache, int *ret_tickets)
+void weir_dataplane_pool_fds(struct weir_dataplane *dp, uint16_t pool, int *ret_cache, int *ret_tickets,
+			     int *ret_queue)
 {
 	memcpy(ret_cache, dp->pools[pool].cache, sizeof(dp->pools[pool].cache));
-	/* any pool's worker may offer a connection back, if any pool's cache may answer the next request */
-	*ret_tickets = dp->has_cache ? dp->pools[pool].tickets : -1;
+	*ret_tickets = dp->pools[pool].tickets;
+	*ret_queue = dp->pools[pool].queue_fd;
+}
+
+struct weir_queue *weir_dataplane_queue(struct weir_dataplane *dp, uint16_t pool)
+{
+	return pool < WEIR_POOLS_MAX ? dp->pools[pool].queue : NULL;
+}
+
+int weir_dataplane_set_pool(struct weir_dataplane *dp, uint16_t pool, enum weir_refusal refusal,
+			    enum weir_verbosity verbosity, uint32_t queue_limit)
+{
+	int fd = bpf_map__fd(dp->skel->maps.weir_pools);
+	uint32_t id = pool;
+	struct weir_pool v;
+
+	if (bpf_map_lookup_elem(fd, &id, &v))
+		return -errno;
+	v.refusal = refusal;
+	v.verbosity = verbosity;
+	v.queue_limit = queue_limit;
+	return bpf_map_update_elem(fd, &id, &v, BPF_ANY) ? -errno : 0;
+}
+
+int weir_dataplane_put_refusal(struct weir_dataplane *dp, enum weir_refusal refusal, enum weir_verbosity verbosity,
+			       const struct weir_entry_s *value)
+{
+	struct weir_cache_key key = { { refusal, verbosity } };
+
+	return bpf_map_update_elem(dp->pools[0].cache[0], &key, value, BPF_ANY) ? -errno : 0;
 }
 
 const uint64_t *weir_dataplane_cache_secret(struct weir_dataplane *dp)
@@ -199,6 +242,7 @@ static int put_pool(struct weir_dataplane *dp, const struct weir_conf_pool *p)
 	};
 	uint32_t id = p->id;
 
+	v.verbosity = WEIR_VERBOSITY_LIMITED;
 	snprintf(v.name, sizeof(v.name), "%s", p->name);
 	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.weir_pools), &id, &v, BPF_ANY) ? -errno : 0;
 }

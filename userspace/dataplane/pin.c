@@ -61,6 +61,9 @@ static int pin_pools(struct weir_dataplane *dp, const struct weir_config *conf)
 
 		snprintf(name, sizeof(name), "pool_%s_tickets", p->name);
 		r = pin_fd(dp->pin_dir, name, dpp->tickets);
+		snprintf(name, sizeof(name), "pool_%s_queue", p->name);
+		if (r >= 0)
+			r = pin_fd(dp->pin_dir, name, dpp->queue_fd);
 		for (c = 0; c < WEIR_CLASS__MAX && r >= 0; c++) {
 			if (dpp->cache[c] < 0)
 				continue;

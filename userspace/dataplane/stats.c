@@ -88,7 +88,7 @@ int weir_dataplane_stats(struct weir_dataplane *dp, struct weir_dataplane_stats 
 int weir_dataplane_pool_stats(struct weir_dataplane *dp, uint16_t pool, struct weir_pool_stats *ret)
 {
 	static struct weir_pool_stats values[CPUS_MAX];
-	int cpus = libbpf_num_possible_cpus(), i;
+	int cpus = libbpf_num_possible_cpus(), i, reason;
 	struct weir_pool_stats s = {};
 	uint32_t key = pool;
 
@@ -102,6 +102,8 @@ int weir_dataplane_pool_stats(struct weir_dataplane *dp, uint16_t pool, struct w
 		s.misses += values[i].misses;
 		s.handovers += values[i].handovers;
 		s.seizes += values[i].seizes;
+		for (reason = 0; reason < WEIR_REFUSAL__MAX; reason++)
+			s.refused[reason] += values[i].refused[reason];
 	}
 	*ret = s;
 	return 0;
@@ -124,6 +126,18 @@ static const struct {
 #include "weir/misses.def"
 };
 #undef WEIR_ROW
+
+const char *weir_refusal_phrase(enum weir_refusal r)
+{
+	static const char *const phrases[WEIR_REFUSAL__MAX] = {
+		[WEIR_REFUSAL_NONE] = "-",
+#define WEIR_ROW(name, phrase, help) [WEIR_REFUSAL_##name] = phrase,
+#include "weir/refusals.def"
+#undef WEIR_ROW
+	};
+
+	return r < WEIR_REFUSAL__MAX ? phrases[r] : "?";
+}
 
 const char *weir_verdict_name(enum weir_verdict v)
 {

@@ -100,6 +100,7 @@ __attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_
 		.pass_tx = s->pass_tx,
 		.cache_fds = { -1, -1, -1 },
 		.tickets_fd = -1,
+		.queue_fd = -1,
 		.metrics = &s->metrics[number],
 	};
 
@@ -113,7 +114,8 @@ __attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_
 	if (s->dp) {
 		const uint64_t *secret = weir_dataplane_cache_secret(s->dp);
 
-		weir_dataplane_pool_fds(s->dp, slot->pool->id, setup.cache_fds, &setup.tickets_fd);
+		weir_dataplane_pool_fds(s->dp, slot->pool->id, setup.cache_fds, &setup.tickets_fd,
+					&setup.queue_fd);
 		memcpy(setup.cache_secret, secret, sizeof(setup.cache_secret));
 	}
 	wrk_keeper_main(&setup);

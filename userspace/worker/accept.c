@@ -81,6 +81,7 @@ void wrk_accept(struct wrk_thread *t, size_t listener)
 	}
 	weir_metrics_add(t->w->setup->metrics, accepted, 1);
 	c->endpoint = l->endpoint;
+	c->is_counted = t->w->queue != NULL;
 	to_mapped(&a, &c->key.client, &c->key.client_port);
 	c->key.server = t->w->locals[listener];
 	c->key.server_port = htons(l->port);

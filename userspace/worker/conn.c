@@ -1,54 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The ends of a connection, and its tickets. Whoever deletes the ticket has the connection (weir/flow.h): before we
- * close an idle one we delete its ticket, and if it is gone already, XDP owns the connection, and a FIN of ours
- * would be the second voice in one stream. */
+/* The ends of a connection. An idle one is closed only after its offer to XDP was withdrawn, see ticket.c. */
 #include "worker/wrk_priv.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "common/bpf_map.h"
 #include "common/clock.h"
-
-bool wrk_conn_drop_ticket(struct wrk_worker *w, struct wrk_conn *c)
-{
-	bool had = c->has_ticket;
-
-	c->has_ticket = c->is_offered = false;
-	return !had || weir_bpf_map_delete(w->setup->tickets_fd, &c->key) != -ENOENT;
-}
-
-void wrk_conn_offer(struct wrk_worker *w, struct wrk_conn *c, uint64_t bytes)
-{
-	struct weir_ticket ticket = { .consumed = c->consumed, .sent = c->sent + (uint32_t)bytes };
-
-	if (w->setup->tickets_fd < 0)
-		return;
-	c->has_ticket = true;
-	c->is_offered = weir_bpf_map_update(w->setup->tickets_fd, &c->key, &ticket) == 0;
-	if (c->is_offered)
-		weir_metrics_add(w->setup->metrics, tickets, 1);
-}
 
 void wrk_conn_close(struct wrk_worker *w, struct wrk_conn *c)
 {
-	(void)wrk_conn_drop_ticket(w, c);
+	wrk_queue_leave(w, c);
 	weir_metrics_add(w->setup->metrics, closed, 1);
 	wrk_conn_free(&w->base->table, c);
 }
 
 enum wrk_next wrk_conn_retire(struct wrk_worker *w, struct wrk_conn *c)
 {
-	bool was_offered = c->is_offered;
-
-	if (wrk_conn_drop_ticket(w, c) || !was_offered) {
-		wrk_conn_close(w, c);
-		return WRK_NEXT_GONE;
+	switch (wrk_ticket_withdraw(w, c)) {
+	case WRK_TICKET_TAKEN:
+		c->phase = WRK_PHASE_TAKEN;
+		c->deadline_ms = weir_now_ms() + WRK_TAKEN_MS;
+		return WRK_NEXT_IDLE;
+	case WRK_TICKET_COUNTED: /* a request has just been passed up: it is served */
+		c->is_counted = true;
+		c->deadline_ms = weir_now_ms() + w->setup->pool->header_ms;
+		return WRK_NEXT_IDLE;
+	case WRK_TICKET_NONE:
+		break;
 	}
-	c->phase = WRK_PHASE_TAKEN;
-	c->deadline_ms = weir_now_ms() + WRK_TAKEN_MS;
-	return WRK_NEXT_IDLE;
+	wrk_conn_close(w, c);
+	return WRK_NEXT_GONE;
 }
 
 enum wrk_next wrk_conn_linger(struct wrk_worker *w, struct wrk_conn *c)
@@ -57,7 +39,7 @@ enum wrk_next wrk_conn_linger(struct wrk_worker *w, struct wrk_conn *c)
 		wrk_conn_close(w, c);
 		return WRK_NEXT_GONE;
 	}
-	(void)wrk_conn_drop_ticket(w, c);
+	wrk_queue_leave(w, c);
 	c->phase = WRK_PHASE_LINGER;
 	c->in_bytes = 0;
 	c->step = WRK_STEP_NONE;
@@ -68,7 +50,7 @@ enum wrk_next wrk_conn_linger(struct wrk_worker *w, struct wrk_conn *c)
 enum wrk_next wrk_conn_lost(struct wrk_worker *w, struct wrk_conn *c, int error)
 {
 	bool was_taken = c->phase == WRK_PHASE_TAKEN ||
-			 (error == ECONNRESET && c->is_offered && !wrk_conn_drop_ticket(w, c));
+			 (error == ECONNRESET && wrk_ticket_withdraw(w, c) == WRK_TICKET_TAKEN);
 
 	if (!was_taken) {
 		wrk_conn_close(w, c);

@@ -45,7 +45,7 @@ static int close_strays(const struct wrk_base *b)
 	const struct wrk_setup *s = b->setup;
 	uint32_t fd, highest = b->table.highest ? *b->table.highest : 0;
 	size_t count = 0, i;
-	_cleanup_free_ int *keep = calloc(s->listeners_count + WEIR_POOLS_MAX + WEIR_CLASS__MAX + 8 + highest,
+	_cleanup_free_ int *keep = calloc(s->listeners_count + WEIR_POOLS_MAX + WEIR_CLASS__MAX + 9 + highest,
 					  sizeof(*keep));
 
 	if (!keep)
@@ -57,6 +57,7 @@ static int close_strays(const struct wrk_base *b)
 	for (i = 0; i < WEIR_CLASS__MAX; i++)
 		keep[count++] = s->cache_fds[i];
 	keep[count++] = s->tickets_fd;
+	keep[count++] = s->queue_fd;
 	keep[count++] = s->pass_rx;
 	keep[count++] = b->epoll_fd;
 	keep[count++] = b->drain_fd;

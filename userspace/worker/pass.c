@@ -59,8 +59,6 @@ int wrk_pass_on(struct wrk_thread *t, struct wrk_conn *c, uint16_t pool, struct 
 	if (c->in_epoll && epoll_ctl(t->w->base->epoll_fd, EPOLL_CTL_DEL, fd, NULL) < 0)
 		return -errno;
 	c->in_epoll = false;
-	/* An old offer in this pool's map; the other pool makes its own. */
-	(void)wrk_conn_drop_ticket(t->w, c);
 	__atomic_store_n(&c->phase, WRK_PHASE_PASSED, __ATOMIC_RELEASE);
 	if (sendmsg(to, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
 		c->phase = WRK_PHASE_HEAD;

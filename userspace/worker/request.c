@@ -112,7 +112,7 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 	if (has_body && !settle_expectation(t, c, !is_last))
 		is_keep_alive = false;
 	if (is_keep_alive && is_last && !has_body)
-		wrk_conn_offer(t->w, c, weir_response_bytes(&t->resp));
+		wrk_ticket_offer(t->w, c, weir_response_bytes(&t->resp));
 	next = finish(t, c, is_keep_alive, has_body || !is_last);
 	if (next != WRK_NEXT_IDLE || !is_keep_alive || !has_body)
 		return next;

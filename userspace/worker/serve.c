@@ -112,7 +112,8 @@ static enum wrk_next read_some(struct wrk_thread *t, struct wrk_conn *c)
 		c->phase = WRK_PHASE_HEAD;
 	__atomic_store_n(&c->step, WRK_STEP_TAKEN, __ATOMIC_RELEASE);
 	c->consumed += (uint32_t)n;
-	c->is_offered = false;
+	if (c->ticket || c->is_counted)
+		wrk_queue_leave(t->w, c);
 	next = process(t, c, bytes, have + (size_t)n);
 	return next == WRK_NEXT_IDLE && (size_t)n == room ? WRK_NEXT_MORE : next;
 }

@@ -207,7 +207,9 @@ static int run(struct wrk_worker *w)
 	r = weir_static_new(&files, &w->cache, &w->files);
 	if (r < 0)
 		(void)weir_err(r, "cannot serve '%s', answering 500 to each request", files.root);
-	r = wrk_locals_init(w);
+	r = wrk_tickets_init(w);
+	if (r == 0)
+		r = wrk_locals_init(w);
 	if (r < 0)
 		return weir_err(r, "cannot ask the listening sockets for their addresses");
 	r = wrk_sandbox_syscalls();

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "weir/flow.h"
+#include "weir/pool.h"
 
 #include "cache/cache.h"
 #include "handlers/handler.h"
@@ -64,6 +65,7 @@ struct wrk_conn {
 	uint32_t sent;	       /* bytes written, likewise */
 	uint32_t sent_start;   /* STEP_SENDING: what `sent` was before this response */
 	uint32_t sent_goal;    /* STEP_SENDING: what it is when the response is complete */
+	uint32_t ticket;       /* state word of our offer to XDP; 0: none */
 	uint16_t endpoint;     /* id */
 	uint8_t phase;	       /* enum wrk_phase */
 	uint8_t step;	       /* enum wrk_step */
@@ -71,8 +73,7 @@ struct wrk_conn {
 	bool is_chunked;       /* PHASE_BODY */
 	bool goes_on;	       /* STEP_SENDING: when it is complete, the connection is idle */
 	bool in_epoll;
-	bool has_ticket;       /* there may be one in the map */
-	bool is_offered;       /* it is valid: nothing was read since */
+	bool is_counted;       /* in weir_queue.arrived, not yet in .taken */
 	bool was_used;	       /* its input slot has memory */
 	struct weir_flow_key key;
 };
@@ -117,7 +118,10 @@ struct wrk_worker {
 	struct weir_addr *locals;  /* of each listener; zero when it is a wildcard */
 	struct wrk_thread **threads;
 	unsigned threads_count;
+	struct weir_ticket *tickets; /* the pool's, shared; NULL: never offer */
+	struct weir_queue *queue;    /* likewise; NULL: without XDP */
 	/* any thread, atomic */
+	uint32_t ticket_generation;
 	bool is_draining;
 	uint64_t drain_ms;	   /* when that began */
 	unsigned threads_running;
@@ -172,12 +176,23 @@ enum wrk_next wrk_conn_retire(struct wrk_worker *w, struct wrk_conn *c);
 enum wrk_next wrk_conn_linger(struct wrk_worker *w, struct wrk_conn *c);
 /* A read has failed, or found the end. */
 enum wrk_next wrk_conn_lost(struct wrk_worker *w, struct wrk_conn *c, int error);
-/* Offers the connection to XDP once `bytes` more are sent. */
-void wrk_conn_offer(struct wrk_worker *w, struct wrk_conn *c, uint64_t bytes);
-/* Deletes the ticket. False: it was there once and is gone, so XDP may have the connection. */
-bool wrk_conn_drop_ticket(struct wrk_worker *w, struct wrk_conn *c);
 /* Gives the connection back to the epoll set. False: an event came, the thread still has it. */
 bool wrk_conn_park(struct wrk_worker *w, struct wrk_conn *c, unsigned thread);
+
+/* What became of an offer. */
+enum wrk_ticket {
+	WRK_TICKET_NONE,    /* there was none, or it was withdrawn: the connection is ours */
+	WRK_TICKET_TAKEN,   /* XDP has the connection */
+	WRK_TICKET_COUNTED, /* ours, and a request is waiting in it */
+};
+
+/* ticket.c */
+int wrk_tickets_init(struct wrk_worker *w);
+/* Offers the connection to XDP once `bytes` more are sent. */
+void wrk_ticket_offer(struct wrk_worker *w, struct wrk_conn *c, uint64_t bytes);
+enum wrk_ticket wrk_ticket_withdraw(struct wrk_worker *w, struct wrk_conn *c);
+/* A thread has read the request, or the connection ends: it waits no longer. Withdraws an offer. */
+void wrk_queue_leave(struct wrk_worker *w, struct wrk_conn *c);
 
 /* serve.c */
 void wrk_serve(struct wrk_thread *t, struct wrk_conn *c, uint32_t events);

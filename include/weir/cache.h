@@ -7,7 +7,7 @@
 #include "weir/limits.h"
 #include "weir/types.h"
 
-/* SipHash-2-4-128 of the canonical request under the boot secret, see weir/key.h. */
+/* SipHash-1-3-128 of the canonical request under the boot secret, see weir/key.h. */
 struct weir_cache_key {
 	__u64 digest[2];
 };

@@ -37,20 +37,20 @@ static struct packet lent(unsigned options, uint8_t flags)
 	return c;
 }
 
+#define GENERATION 0x12345600u
+
+/* The worker of `pool` offers the connection back. */
 static void put_ticket(const struct packet *c, uint32_t pool, uint32_t consumed, uint32_t sent)
 {
-	struct weir_flow_key k = packet_key(c);
-	struct weir_ticket t = { consumed, sent };
+	struct weir_ticket t = { .state = GENERATION | WEIR_TICKET_OFFERED, .consumed = consumed, .sent = sent };
 
-	prog_put(prog.tickets[pool], &k, &t);
+	t.key = packet_key(c);
+	prog_ticket_put(c, pool, &t);
 }
 
-static bool has_ticket(const struct packet *c, uint32_t pool)
+static bool ticket_is(const struct packet *c, uint32_t pool, uint32_t state)
 {
-	struct weir_flow_key k = packet_key(c);
-	struct weir_ticket t;
-
-	return !bpf_map_lookup_elem(prog.tickets[pool], &k, &t);
+	return prog_ticket(c, pool).state == (GENERATION | state);
 }
 
 static void expect(const struct packet *p, enum weir_verdict v, enum weir_miss miss)
@@ -99,15 +99,18 @@ Test(xdp_lent, hit_with_ticket_is_marked_for_a_seize)
 		cr_assert_eq(result.meta.flags, i);
 		cr_assert(prog_entry_get(&e, &value));
 		cr_assert_arr_eq(result.meta.digest, value.head.digest, 16);
-		cr_assert(has_ticket(&c, POOL_A), "the claim is weir_tc's");
+		cr_assert(ticket_is(&c, POOL_A, WEIR_TICKET_OFFERED), "the claim is weir_tc's");
+		cr_assert_eq(prog_queue(POOL_A).arrived, 0);
 		prog_flow_remove(&c);
 	}
 }
 
 Test(xdp_lent, wrong_ticket_is_no_ticket)
 {
-	static const struct weir_ticket wrong[] = { { CONSUMED + 1, SENT }, { CONSUMED - 1, SENT }, { CONSUMED, SENT + 1 },
-						    { CONSUMED, SENT - 1 }, { 0, 0 }, { SENT, CONSUMED } };
+	static const struct {
+		uint32_t consumed, sent;
+	} wrong[] = { { CONSUMED + 1, SENT }, { CONSUMED - 1, SENT }, { CONSUMED, SENT + 1 },
+		      { CONSUMED, SENT - 1 }, { 0, 0 }, { SENT, CONSUMED } };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
@@ -117,6 +120,38 @@ Test(xdp_lent, wrong_ticket_is_no_ticket)
 		expect(&p, WEIR_VERDICT_PASS_KERNEL, WEIR_MISS_NONE);
 		prog_flow_remove(&c);
 	}
+}
+
+Test(xdp_lent, ticket_that_is_not_offered_is_no_ticket)
+{
+	static const uint32_t states[] = { WEIR_TICKET_EMPTY, WEIR_TICKET_WRITING, WEIR_TICKET_TAKEN, WEIR_TICKET_COUNTED };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(states); i++) {
+		struct packet c = lent(0, 0), p = prog_request(&c, GET);
+		struct weir_ticket t;
+
+		put_ticket(&c, POOL_A, CONSUMED, SENT);
+		t = prog_ticket(&c, POOL_A);
+		t.state = GENERATION | states[i];
+		prog_ticket_put(&c, POOL_A, &t);
+		expect(&p, WEIR_VERDICT_PASS_KERNEL, WEIR_MISS_NONE);
+		cr_assert(ticket_is(&c, POOL_A, states[i]));
+		prog_flow_remove(&c);
+	}
+}
+
+Test(xdp_lent, ticket_of_another_connection_in_the_same_slot_is_no_ticket)
+{
+	struct packet c = lent(0, 0), p = prog_request(&c, GET);
+	struct weir_ticket t;
+
+	put_ticket(&c, POOL_A, CONSUMED, SENT);
+	t = prog_ticket(&c, POOL_A);
+	t.key.client_port++;
+	prog_ticket_put(&c, POOL_A, &t);
+	expect(&p, WEIR_VERDICT_PASS_KERNEL, WEIR_MISS_NONE);
+	cr_assert(ticket_is(&c, POOL_A, WEIR_TICKET_OFFERED));
 }
 
 Test(xdp_lent, ticket_of_another_pool_is_no_ticket)
@@ -230,12 +265,25 @@ Test(xdp_lent, request_for_another_pool_takes_the_flow_along)
 	struct weir_flow f;
 
 	put_ticket(&c, POOL_A, CONSUMED, SENT);
-	put_ticket(&c, POOL_B, 1, 1);
 	prog_endpoints(WEIR_ENDPOINT_HTTP | WEIR_ENDPOINT_SINGLE, POOL_B, 1 << WEIR_BUCKET_WEAK);
 	expect(&p, WEIR_VERDICT_PASS_KERNEL, WEIR_MISS_NOT_CACHED);
 	cr_assert(prog_flow(&c, &f));
 	cr_assert_eq(f.pool, POOL_B);
-	cr_assert(!has_ticket(&c, POOL_A) && !has_ticket(&c, POOL_B));
+}
+
+/* Counted where the worker is that will find it in its socket. */
+Test(xdp_lent, miss_joins_the_queue_once)
+{
+	struct packet c = lent(0, 0), p = prog_request(&c, "GET /other HTTP/1.1\r\nHost: " HOST "\r\n\r\n");
+
+	put_ticket(&c, POOL_A, CONSUMED, SENT);
+	prog_endpoints(WEIR_ENDPOINT_HTTP | WEIR_ENDPOINT_SINGLE, POOL_B, 1 << WEIR_BUCKET_WEAK);
+	expect(&p, WEIR_VERDICT_PASS_KERNEL, WEIR_MISS_NOT_CACHED);
+	cr_assert(ticket_is(&c, POOL_A, WEIR_TICKET_COUNTED));
+	cr_assert_eq(prog_queue(POOL_A).arrived, 1);
+	expect(&p, WEIR_VERDICT_PASS_KERNEL, WEIR_MISS_NONE);
+	cr_assert_eq(prog_queue(POOL_A).arrived, 1);
+	cr_assert_eq(prog_queue(POOL_B).arrived, 0);
 }
 
 Test(xdp_lent, hit_in_another_pool_is_a_seize_too)

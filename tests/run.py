@@ -221,8 +221,9 @@ def run_e2e(build):
     if code not in (0, 1, 5) or (code == 1 and not totals.failed):  # 5: no tests
         totals.failed += 1
         output += f"\npytest: {describe_end(code)}"
+    report.with_suffix(".log").write_text(output)
     if totals.failed:
-        show("e2e", output)
+        show(f"e2e, all of it in {report.with_suffix('.log')}", output)
     return totals
 
 

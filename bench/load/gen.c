@@ -241,12 +241,12 @@ static int measure(struct gen *g)
 	GEN_COUNTERS(GEN_ROW)
 #undef GEN_ROW
 	busy = c1[0] - c0[0] + c1[1] - c0[1] + c1[2] - c0[2];
-	printf("{\"seconds\": %.3f, \"connections\": %u, \"in_flight\": %u, \"opened\": %llu, \"timestamps\": %s, \"request_bytes\": %zu, "
-	       "\"response_bytes\": %zu,\n \"responses_per_s\": %.0f, \"verified\": %llu, \"bad\": %llu, "
-	       "\"stalls\": %llu, \"reopened\": %llu,\n",
-	       t1 - t0, g->opt.connections, g->opt.in_flight, a.opened, g->opt.with_ts ? "true" : "false", g->probe.request_bytes,
-	       g->probe.response_bytes, (double)b.verified / (t1 - t0), b.verified, count_bad(&b), g->stalls - stalls,
-	       g->reopened);
+	printf("{\"seconds\": %.3f, \"connections\": %u, \"in_flight\": %u, \"opened\": %llu, \"timestamps\": %s,\n"
+	       " \"request_bytes\": %zu, \"response_bytes\": %zu, \"responses_per_s\": %.0f, \"verified\": %llu,\n"
+	       " \"bad\": %llu, \"stalls\": %llu, \"reopened\": %llu,\n",
+	       t1 - t0, g->opt.connections, g->opt.in_flight, a.opened, g->opt.with_ts ? "true" : "false",
+	       g->probe.request_bytes, g->probe.response_bytes, (double)b.verified / (t1 - t0), b.verified,
+	       count_bad(&b), g->stalls - stalls, g->reopened);
 	print_counters(&b);
 	printf(",\n \"cpu\": {\"busy_s\": %.2f, \"user_s\": %.2f, \"system_s\": %.2f, \"softirq_s\": %.2f, "
 	       "\"idle_s\": %.2f, \"steal_s\": %.2f},\n \"responses_per_cpu_s\": %.0f, \"verified_by_cpu\": [",

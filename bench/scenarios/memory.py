@@ -79,8 +79,8 @@ def one(bench, name, count, **options):
 
 def describe(name, r, count):
     mib = {k: r[k] / MIB for k in ("processes", "grown", "slab", "maps", "available")}
-    return (f"{name}: processes {mib['processes']:.1f} MiB (grew by {mib['grown']:.1f}), kernel slab {mib['slab']:.1f}, BPF maps "
-            f"reserved in full {mib['maps']:.1f}; {r['total'] / count:,.0f} bytes a connection, "
+    return (f"{name}: processes {mib['processes']:.1f} MiB (grew by {mib['grown']:.1f}), "
+            f"kernel slab {mib['slab']:.1f}, BPF maps reserved in full {mib['maps']:.1f}; {r['total'] / count:,.0f} bytes a connection, "
             f"{(r['grown'] + r['slab']) / count:,.0f} without what was there before the first; MemAvailable fell by "
             f"{mib['available']:.0f} MiB since before the start; {r['alive']:,} connections answered again")
 

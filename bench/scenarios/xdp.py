@@ -27,7 +27,8 @@ def one(bench, name, cpus):
     pass_object = None if name == "weir" else f"{bench.tools}/load/pass.bpf.o"
     with netns.veth_pair(len(cpus), pass_object) as (server_ns, client_ns):
         options = {"addr": netns.SERVER_IP, "netns": server_ns, "interface": netns.SERVER_DEV, "attach": "native",
-                   "workers": len(cpus), "connections": bench.connections * 6 // 5 + 512, "cpus": cpus, "paths": (PATH,)}
+                   "workers": len(cpus), "connections": bench.connections * 6 // 5 + 512, "cpus": cpus,
+                   "paths": (PATH,)}
         with servers.start(bench, name, **options) as server:
             before = server.hits()
             result = generate(bench, client_ns, cpus, extra=("--timestamps",) if bench.timestamps else ())

@@ -234,25 +234,52 @@ static __always_inline long head_literal(struct weir_req *r, __u8 c)
 	return 0;
 }
 
-/* Some bytes of Host: name[:port], stored in lower case; the port is the endpoint's affair. */
-static __always_inline long head_host(struct weir_scratch *s, struct weir_req *r, __u8 c)
+/* Stores a run of host bytes in lower case; 0 when there is none or it is too long. */
+static __always_inline __u32 head_host_run(struct weir_scratch *s, struct weir_req *r)
 {
-	__u32 n = r->host_bytes, run;
-	__u64 w;
+	__u64 w = head_word(s, r->at);
+	__u32 n = r->host_bytes, run = head_run(w, CHAR_HOST);
 
+	if (!run || n + run > WEIR_HOST_MAX)
+		return 0;
+	r->at += run;
+	r->host_bytes = n + run;
+	opaque(n);
+	*(__u64 *)(r->host + (n & (WEIR_HOST_MAX - 1))) = w | LOWER8;
+	return run;
+}
+
+/* Some bytes of Host: name[:port], stored in lower case; the port is the endpoint's affair. */
+static __always_inline long head_host(struct weir_scratch *s, struct weir_req *r)
+{
+	__u8 c = head_word(s, r->at) & 0xff;
+	__u32 n = r->host_bytes, run;
+
+	if (c == ' ' && !n) {
+		r->at++;
+		c = head_word(s, r->at) & 0xff;
+		if (c == ' ' || r->at >= r->end)
+			return 0;
+	}
+	if (r->was == LIST_START && (head_chars[c] & CHAR_HOST)) {
+		run = head_host_run(s, r);
+		if (run == 8)
+			run = head_host_run(s, r);
+		c = head_word(s, r->at) & 0xff;
+		if (run && (head_chars[c] & CHAR_HOST))
+			return r->at < r->end ? 0 : head_stop(r, WEIR_MISS_INCOMPLETE);
+		if (c != '\r')
+			n = r->host_bytes;
+	}
 	if (c == '\r') {
-		if (!n || r->was == LIST_BRACKET || !head_line_end(s, r))
+		if (!r->host_bytes || r->was == LIST_BRACKET || !head_line_end(s, r))
 			return head_stop(r, r->at + 1 >= r->end ? WEIR_MISS_INCOMPLETE :
 								 WEIR_MISS_HOST);
 		r->has_host = 1;
 		return 0;
 	}
-	if (c == ' ' && !n) {
-		r->at++;
-		c = s->head[r->at & HEAD_MASK];
-		if (c == ' ' || r->at >= r->end)
-			return 0;
-	}
+	if (r->at >= r->end)
+		return head_stop(r, WEIR_MISS_INCOMPLETE);
 	if (c == ':' && n && r->was != LIST_SPACE && r->was != LIST_BRACKET) {
 		r->at++;
 		r->was = LIST_SPACE; /* digits of the port follow, one at least */
@@ -265,15 +292,7 @@ static __always_inline long head_host(struct weir_scratch *s, struct weir_req *r
 	}
 	if (r->was == LIST_BRACKET || (c == '[' && !n))
 		return head_literal(r, c);
-	w = head_word(s, r->at);
-	run = head_run(w, CHAR_HOST);
-	if (!run || r->was == LIST_TAIL || n + run > WEIR_HOST_MAX)
-		return head_stop(r, WEIR_MISS_HOST);
-	r->at += run;
-	r->host_bytes = n + run;
-	opaque(n);
-	*(__u64 *)(r->host + (n & (WEIR_HOST_MAX - 1))) = w | LOWER8;
-	return 0;
+	return head_stop(r, WEIR_MISS_HOST);
 }
 
 static __always_inline void head_token_end(struct weir_req *r)
@@ -365,62 +384,67 @@ static __always_inline long head_method(struct weir_scratch *s, struct weir_req 
 	return 0;
 }
 
-/* One byte of the target. Origin-form without '%' in the path, without empty and dot segments: what needs no
- * normalising, so that both parsers mean the same resource. */
-static __always_inline long head_target(struct weir_scratch *s, struct weir_req *r, __u8 c)
+/* The space behind the target: version and end of line must follow. */
+static __always_inline long head_target_end(struct weir_scratch *s, struct weir_req *r)
 {
 	__u32 at = r->at, n = at - r->target_at;
 	__u64 version;
 
-	if (c == ' ') {
-		if (!n || n > WEIR_TARGET_MAX)
-			return head_stop(r, WEIR_MISS_TARGET);
-		r->target_bytes = n;
-		if (!r->in_query)
-			r->path_bytes = n;
-		if (at + 11 > r->end)
-			return head_stop(r, WEIR_MISS_INCOMPLETE);
-		version = head_word(s, at + 1);
-		if (version == W('H', 'T', 'T', 'P', '/', '1', '.', '0'))
-			r->is_http10 = 1;
-		else if (version != W('H', 'T', 'T', 'P', '/', '1', '.', '1'))
-			return head_stop(r, WEIR_MISS_VERSION);
-		if ((head_word(s, at + 9) & 0xffff) != W('\r', '\n', 0, 0, 0, 0, 0, 0))
-			return head_stop(r, WEIR_MISS_GRAMMAR);
-		r->at = at + 11;
-		r->state = HEAD_LINE;
-		return 0;
-	}
-	if (r->was != '/') {
-		__u32 run = head_run(head_word(s, at), r->in_query ? CHAR_QUERY : CHAR_RUN);
+	if (!n || n > WEIR_TARGET_MAX)
+		return head_stop(r, WEIR_MISS_TARGET);
+	r->target_bytes = n;
+	if (!r->in_query)
+		r->path_bytes = n;
+	if (at + 11 > r->end)
+		return head_stop(r, WEIR_MISS_INCOMPLETE);
+	version = head_word(s, at + 1);
+	if (version == W('H', 'T', 'T', 'P', '/', '1', '.', '0'))
+		r->is_http10 = 1;
+	else if (version != W('H', 'T', 'T', 'P', '/', '1', '.', '1'))
+		return head_stop(r, WEIR_MISS_VERSION);
+	if ((head_word(s, at + 9) & 0xffff) != W('\r', '\n', 0, 0, 0, 0, 0, 0))
+		return head_stop(r, WEIR_MISS_GRAMMAR);
+	r->at = at + 11;
+	r->state = HEAD_LINE;
+	return 0;
+}
 
-		if (run && n) {
-			r->at = at + run;
-			return 0;
-		}
-	}
-	r->at = at + 1;
-	if (r->in_query)
-		return head_chars[c] & CHAR_QUERY ? 0 : head_stop(r, WEIR_MISS_TARGET);
-	if (c == '?' && n) {
+/* Some bytes of the target. Origin-form without '%' in the path, without empty and dot segments: what needs no
+ * normalising, so that both parsers mean the same resource. */
+static __always_inline long head_target(struct weir_scratch *s, struct weir_req *r)
+{
+	__u32 n = r->at - r->target_at, k;
+	__u8 c = head_word(s, r->at) & 0xff;
+	__u64 w;
+
+	if (c == ' ')
+		return head_target_end(s, r);
+	if (c == '?' && n && !r->in_query) {
 		r->in_query = 1;
 		r->path_bytes = n;
-		r->was = c;
+		r->at++;
 		return 0;
 	}
-	if (!(head_chars[c] & CHAR_PATH) || (!n && c != '/'))
-		return head_stop(r, WEIR_MISS_TARGET);
-	if (r->was == '/' && n && (c == '/' || c == '.'))
-		return head_stop(r, WEIR_MISS_TARGET);
-	r->was = c;
-	if (c == '/') {
-		__u32 k = r->slashes;
-
+	if (c == '/' && !r->in_query) {
+		k = r->slashes;
 		opaque(k);
 		if (k <= WEIR_DEPTH_MAX)
 			r->slash[k] = (__u16)n;
 		r->slashes = k + 1;
+		r->at++;
+		w = head_word(s, r->at);
+		if ((w & 0xff) == '/' || (w & 0xff) == '.')
+			return head_stop(r, r->at < r->end ? WEIR_MISS_TARGET :
+							     WEIR_MISS_INCOMPLETE);
+		r->at += head_run(w, CHAR_RUN);
+	} else {
+		k = head_run(head_word(s, r->at), r->in_query ? CHAR_QUERY : CHAR_RUN);
+		if (!k || !n)
+			return head_stop(r, WEIR_MISS_TARGET);
+		r->at += k;
 	}
+	if (r->at < r->end && (head_word(s, r->at) & 0xff) == ' ')
+		return head_target_end(s, r);
 	return 0;
 }
 
@@ -499,7 +523,7 @@ static long head_step(__u64 index, struct head_ctx *c)
 			return stop;
 	}
 	if (r->state == HEAD_TARGET) {
-		stop = head_target(s, r, s->head[r->at & HEAD_MASK]);
+		stop = head_target(s, r);
 		if (stop || r->state != HEAD_LINE || r->at >= r->end)
 			return stop;
 	}
@@ -511,10 +535,14 @@ static long head_step(__u64 index, struct head_ctx *c)
 	if (r->state == HEAD_NAME)
 		return head_name(s, r);
 	if (r->state == HEAD_HOST)
-		return head_host(s, r, s->head[r->at & HEAD_MASK]);
-	if (r->state == HEAD_LIST)
+		stop = head_host(s, r);
+	else if (r->state == HEAD_LIST)
 		return head_list(r, s->head[r->at & HEAD_MASK]);
-	return 0;
+	else
+		return 0;
+	if (stop || r->state != HEAD_LINE || r->at >= r->end)
+		return stop;
+	return head_line(s, r);
 }
 
 /* Parses the payload behind the TCP header in head[]. r->miss is WEIR_MISS_NONE if it is the plain case.

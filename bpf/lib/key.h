@@ -63,6 +63,30 @@ static __always_inline void feed_host(struct weir_scratch *s, __u32 from)
 
 #define KEY_SHORT 32 /* bytes of host, and of target, that are hashed in registers */
 
+static long feed13_head_word(__u64 index, struct key_feed *f)
+{
+	__u32 off = (__u32)index * 8;
+	struct weir_scratch *s = f->s;
+
+	if (off >= s->feed_bytes)
+		return 1;
+	weir_sip13_word(&s->sip, weir_key_mask(head_word(s, s->feed_at + off), s->feed_bytes - off));
+	return 0;
+}
+
+static long feed13_host_word(__u64 index, struct key_feed *f)
+{
+	struct weir_scratch *s = f->s;
+	__u32 off = (__u32)index * 8, at = off;
+
+	if (off >= s->req.host_bytes)
+		return 1;
+	opaque(at);
+	weir_sip13_word(&s->sip, weir_key_mask(*(const __u64 *)(s->req.host + (at & (WEIR_HOST_MAX - 1))),
+					       s->req.host_bytes - off));
+	return 0;
+}
+
 /* Feeds up to KEY_SHORT bytes at `p`. */
 static __always_inline void feed_short(struct weir_sip *h, const __u64 *p, __u32 bytes)
 {
@@ -71,31 +95,34 @@ static __always_inline void feed_short(struct weir_sip *h, const __u64 *p, __u32
 #pragma clang loop unroll(full)
 	for (i = 0; i < KEY_SHORT / 8; i++)
 		if (i * 8 < bytes)
-			weir_sip_word(h, weir_key_mask(p[i], bytes - i * 8));
+			weir_sip13_word(h, weir_key_mask(p[i], bytes - i * 8));
 }
 
 /* Fills r->digest. */
 static __always_inline void weir_key_of(struct weir_scratch *s, const __u64 secret[2])
 {
+	struct key_feed f = { .s = s };
 	struct weir_req *r = &s->req;
 	struct weir_sip h;
 	__u32 at;
 
-	weir_sip_init128(&h, secret);
-	weir_sip_word(&h, weir_key_first_word(s->pkt.endpoint, r->encodings, (__u16)r->host_bytes,
-					      (__u16)r->target_bytes));
+	weir_sip13_init128(&h, secret);
+	weir_sip13_word(&h, weir_key_first_word(s->pkt.endpoint, r->encodings, (__u16)r->host_bytes,
+						(__u16)r->target_bytes));
+	at = r->target_at;
 	if (r->host_bytes <= KEY_SHORT && r->target_bytes <= KEY_SHORT) {
-		at = r->target_at;
 		opaque(at);
 		feed_short(&h, (const __u64 *)r->host, r->host_bytes);
 		feed_short(&h, (const __u64 *)(s->head + (at & HEAD_MASK)), r->target_bytes);
-		weir_sip_final128(&h, r->digest);
+		weir_sip13_final128(&h, r->digest);
 		return;
 	}
 	s->sip = h;
-	feed_host(s, 0);
-	feed_head(s, r->target_at, r->target_bytes);
-	weir_sip_final128(&s->sip, r->digest);
+	bpf_loop(WEIR_HOST_MAX / 8, feed13_host_word, &f, 0);
+	s->feed_at = at;
+	s->feed_bytes = r->target_bytes;
+	bpf_loop(WEIR_TARGET_MAX / 8, feed13_head_word, &f, 0);
+	weir_sip13_final128(&s->sip, r->digest);
 }
 
 /* Digest of the host name from byte `from` on. */

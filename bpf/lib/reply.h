@@ -9,7 +9,8 @@
 #include "lib/pkt.h"
 
 #define REPLY_TTL 64
-#define REPLY_WORDS 14 /* 64-bit words that hold the largest headers: 18 + 40 + 40 bytes */
+#define REPLY_WORDS 14    /* 64-bit words that hold the largest headers: 18 + 40 + 40 bytes */
+#define REPLY_WORDS_IP4 9 /* those of IPv4 with timestamps, and a tag */
 
 struct weir_reply {
 	__u32 seq;
@@ -118,7 +119,12 @@ static __always_inline bool xdp_copy_out(struct xdp_md *ctx, struct weir_scratch
 
 	if (data + REPLY_WORDS * 8 <= end) {
 #pragma clang loop unroll(full)
-		for (i = 0; i < REPLY_WORDS; i++)
+		for (i = 0; i < REPLY_WORDS_IP4; i++)
+			((__u64 *)data)[i] = ((__u64 *)s->out)[i];
+		if (bytes <= REPLY_WORDS_IP4 * 8)
+			return true;
+#pragma clang loop unroll(full)
+		for (i = REPLY_WORDS_IP4; i < REPLY_WORDS; i++)
 			((__u64 *)data)[i] = ((__u64 *)s->out)[i];
 		return true;
 	}

@@ -76,7 +76,7 @@ struct weir_req {
 	__u8 header;	     /* enum of the header whose value is being read */
 	__u8 seen;	     /* headers seen that must not repeat */
 	__u8 in_query;
-	__u8 was;	     /* previous character class of the target */
+	__u8 was;	     /* enum head_list: where in a list, or in Host, the cursor is */
 	__u16 pool;
 	__u8 is_routed;	     /* pool is a prefix's, not the endpoint's default */
 	__u8 pad;

@@ -7,7 +7,7 @@
 #include "weir/limits.h"
 #include "weir/types.h"
 
-/* SipHash-2-4-128 of the canonical request under the boot secret, see weir/key.h. */
+/* SipHash-1-3-128 of the canonical request under the boot secret, see weir/key.h. */
 struct weir_cache_key {
 	__u64 digest[2];
 };
@@ -39,7 +39,7 @@ struct weir_entry {
 	__u64 digest[2];	/* the key again: a recycled element is seen by it */
 	__u64 created_ns;	/* CLOCK_MONOTONIC */
 	__u64 expires_ns;	/* CLOCK_MONOTONIC; never sent after */
-	__u64 hits;		/* any CPU, atomic */
+	__u64 hits;		/* any CPU, atomic; exact to 1024, then sampled */
 	__u32 head_bytes;
 	__u32 body_bytes;
 	__u32 head_sum;		/* 16 bits used */

@@ -27,18 +27,29 @@ WEIR_INLINE __u64 weir_key_mask(__u64 word, __u32 bytes)
 #ifndef __bpf__
 #include <string.h>
 
+/* The next up to eight bytes of `data` as a word. */
+WEIR_INLINE __u64 weir_key_word(const void *data, __u32 off, __u32 bytes)
+{
+	__u64 word = 0;
+
+	memcpy(&word, (const char *)data + off, bytes - off < 8 ? bytes - off : 8);
+	return word;
+}
+
 WEIR_INLINE void weir_key_feed(struct weir_sip *s, const void *data, __u32 bytes)
 {
-	const char *p = data;
 	__u32 off;
 
-	for (off = 0; off < bytes; off += 8) {
-		__u32 left = bytes - off < 8 ? bytes - off : 8;
-		__u64 word = 0;
+	for (off = 0; off < bytes; off += 8)
+		weir_sip_word(s, weir_key_word(data, off, bytes));
+}
 
-		memcpy(&word, p + off, left);
-		weir_sip_word(s, word);
-	}
+WEIR_INLINE void weir_key_feed13(struct weir_sip *s, const void *data, __u32 bytes)
+{
+	__u32 off;
+
+	for (off = 0; off < bytes; off += 8)
+		weir_sip13_word(s, weir_key_word(data, off, bytes));
 }
 
 /* The cache key of a canonical request. `host` in lower case without a port, `target` as it was sent
@@ -49,11 +60,11 @@ WEIR_INLINE void weir_key_make(const __u64 secret[2], __u16 endpoint, __u8 encod
 {
 	struct weir_sip s;
 
-	weir_sip_init128(&s, secret);
-	weir_sip_word(&s, weir_key_first_word(endpoint, encodings, host_bytes, target_bytes));
-	weir_key_feed(&s, host, host_bytes);
-	weir_key_feed(&s, target, target_bytes);
-	weir_sip_final128(&s, ret_key->digest);
+	weir_sip13_init128(&s, secret);
+	weir_sip13_word(&s, weir_key_first_word(endpoint, encodings, host_bytes, target_bytes));
+	weir_key_feed13(&s, host, host_bytes);
+	weir_key_feed13(&s, target, target_bytes);
+	weir_sip13_final128(&s, ret_key->digest);
 }
 
 /* Digest of a host name (lower case, no port) or of the 16 bytes of a struct weir_addr. */

@@ -323,6 +323,8 @@ class Conn:
             if p < 0:
                 return f"R0{p}"
             k = max(i for i, e in enumerate(ends) if e <= p)
+            if k + 1 < len(ends) and 0 < ends[k + 1] - p < 64 and p > ends[k]:
+                return f"R{k + 1}-{ends[k + 1] - p}"  # near its end: a head may have any length
             return f"R{k}" + (f"+{p - ends[k]}" if p > ends[k] else "") + ("+FIN" if fin else "")
 
         out = []
@@ -336,10 +338,12 @@ class Conn:
             start = edge
             for s in step.got:
                 if s.flags & RST:
-                    where = "0" if s.seq == 0 else place(s.seq)
-                    if self.iss is None or not -(1 << 20) < diff(s.seq, self.iss) < 1 << 20:
-                        where = "0" if s.seq == 0 else "as acknowledged" if any(
-                            s.seq == x.ack for x in step.sent) else "elsewhere"
+                    if s.seq == 0:
+                        where = "0"
+                    elif any(s.seq == x.ack for x in step.sent):
+                        where = "as acknowledged"  # RFC 9293 3.10.7.1
+                    else:
+                        where = place(s.seq)
                     r.rst = ("RA" if s.flags & ACK else "R", where,
                              diff(s.ack, self.isn) if s.flags & ACK else None)
                     continue

@@ -46,11 +46,15 @@ static void set_rodata(struct weir_bpf *skel)
 
 static int make_inner(const struct bpf_map *like, const struct bpf_map *outer, uint32_t pool, unsigned entries)
 {
-	int fd = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "weir_test", bpf_map__key_size(like), bpf_map__value_size(like),
-				entries, NULL);
+	bool is_array = bpf_map__type(like) == BPF_MAP_TYPE_ARRAY;
+	LIBBPF_OPTS(bpf_map_create_opts, o, .map_flags = is_array ? BPF_F_MMAPABLE : 0);
+	int fd = bpf_map_create(bpf_map__type(like), "weir_test", bpf_map__key_size(like), bpf_map__value_size(like), entries,
+				&o);
 
-	if (fd < 0 || bpf_map_update_elem(bpf_map__fd(outer), &pool, &fd, BPF_ANY))
-		return -1;
+	if (fd < 0 || bpf_map_update_elem(bpf_map__fd(outer), &pool, &fd, BPF_ANY)) {
+		perror("inner map");
+		exit(1);
+	}
 	return fd;
 }
 
@@ -58,8 +62,10 @@ static void make_pools(struct weir_bpf *skel)
 {
 	uint32_t pool;
 
+	prog.cache[0][0] = make_inner(skel->maps.weir_type_s, skel->maps.weir_cache_s, 0, 256);
 	for (pool = 1; pool <= POOLS; pool++) {
-		prog.tickets[pool] = make_inner(skel->maps.weir_type_t, skel->maps.weir_tickets, pool, 1024);
+		prog.tickets[pool] = make_inner(skel->maps.weir_type_t, skel->maps.weir_tickets, pool, WEIR_TICKETS);
+		prog.queues[pool] = make_inner(skel->maps.weir_type_q, skel->maps.weir_queues, pool, 1);
 		if (pool == POOL_OFF)
 			continue;
 		prog.cache[pool][0] = make_inner(skel->maps.weir_type_s, skel->maps.weir_cache_s, pool, 2048);
@@ -193,26 +199,83 @@ void prog_secrets_put(const struct weir_secrets *s)
 	prog_put(prog.secrets, &zero, s);
 }
 
+struct weir_pool prog_pool(uint32_t pool)
+{
+	struct weir_pool p = {
+		.state = WEIR_POOL_STARTED,
+		.flags = pool == POOL_OFF ? 0 : WEIR_POOL_CACHED,
+		.first_slot = pool - 1,
+		.slots = 1,
+		.verbosity = WEIR_VERBOSITY_LIMITED,
+	};
+
+	(void)snprintf(p.name, sizeof(p.name), "pool%u", pool);
+	return p;
+}
+
+struct weir_queue prog_queue(uint32_t pool)
+{
+	struct weir_queue q;
+	uint32_t zero = 0;
+
+	cr_assert_eq(bpf_map_lookup_elem(prog.queues[pool], &zero, &q), 0);
+	return q;
+}
+
+void prog_queue_put(uint32_t pool, uint64_t arrived, uint64_t taken)
+{
+	struct weir_queue q = { arrived, taken };
+	uint32_t zero = 0;
+
+	prog_put(prog.queues[pool], &zero, &q);
+}
+
+void prog_ticket_put(const struct packet *p, uint32_t pool, const struct weir_ticket *t)
+{
+	struct weir_flow_key k = packet_key(p);
+	uint32_t index = weir_ticket_index(&k);
+
+	prog_put(prog.tickets[pool], &index, t);
+}
+
+struct weir_ticket prog_ticket(const struct packet *p, uint32_t pool)
+{
+	struct weir_flow_key k = packet_key(p);
+	uint32_t index = weir_ticket_index(&k);
+	struct weir_ticket t;
+
+	cr_assert_eq(bpf_map_lookup_elem(prog.tickets[pool], &index, &t), 0);
+	return t;
+}
+
+/* The only ticket slots in use are the cast's. */
 static void fill_pools(void)
 {
-	static const struct weir_pool pools[POOLS + 1] = {
-		[POOL_A] = { "a", WEIR_POOL_STARTED, WEIR_POOL_CACHED, 0, 1 },
-		[POOL_B] = { "b", WEIR_POOL_STARTED, WEIR_POOL_CACHED, 1, 1 },
-		[POOL_OFF] = { "off", WEIR_POOL_STARTED, 0, 2, 1 },
-	};
+	struct packet p4 = prog_packet(false), p6 = prog_packet(true);
+	struct weir_ticket none = {};
 	uint32_t i;
+	int c;
 
-	for (i = 1; i <= POOLS; i++)
-		prog_put(prog.pools, &i, &pools[i]);
+	for (i = 0; i <= POOLS; i++) {
+		struct weir_pool pool = prog_pool(i);
+
+		for (c = 0; c < WEIR_CLASS__MAX; c++)
+			empty(prog.cache[i][c], sizeof(struct weir_cache_key));
+		if (!i)
+			continue;
+		prog_put(prog.pools, &i, &pool);
+		prog_queue_put(i, 0, 0);
+		prog_ticket_put(&p4, i, &none);
+		prog_ticket_put(&p6, i, &none);
+	}
 }
 
 void prog_set_up(void)
 {
 	struct weir_secrets secrets = prog_secrets();
-	uint32_t word = SERVER_PORT / 64, pool;
+	uint32_t word = SERVER_PORT / 64;
 	uint64_t bits = 1ULL << SERVER_PORT % 64;
 	cpu_set_t one;
-	int c;
 
 	CPU_ZERO(&one);
 	CPU_SET(0, &one);
@@ -223,11 +286,6 @@ void prog_set_up(void)
 	empty(prog.endpoints, sizeof(struct weir_endpoint_key));
 	empty(prog.hosts, sizeof(struct weir_host_key));
 	empty(prog.routes, sizeof(struct weir_route_key));
-	for (pool = 1; pool <= POOLS; pool++) {
-		empty(prog.tickets[pool], sizeof(struct weir_flow_key));
-		for (c = 0; c < WEIR_CLASS__MAX; c++)
-			empty(prog.cache[pool][c], sizeof(struct weir_cache_key));
-	}
 	prog_put(prog.ports, &word, &bits);
 	prog_secrets_put(&secrets);
 	prog_clock_written(prog_now_ns());
@@ -275,7 +333,7 @@ size_t prog_flows_count(void)
 struct weir_pool_stats prog_pool_stats(uint32_t pool)
 {
 	struct weir_pool_stats values[256], sum = {};
-	int cpu;
+	int cpu, r;
 
 	cr_assert_eq(bpf_map_lookup_elem(prog.pool_stats, &pool, values), 0);
 	for (cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++) {
@@ -284,6 +342,8 @@ struct weir_pool_stats prog_pool_stats(uint32_t pool)
 		sum.misses += values[cpu].misses;
 		sum.handovers += values[cpu].handovers;
 		sum.seizes += values[cpu].seizes;
+		for (r = 0; r < WEIR_REFUSAL__MAX; r++)
+			sum.refused[r] += values[cpu].refused[r];
 	}
 	return sum;
 }

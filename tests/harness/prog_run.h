@@ -54,8 +54,9 @@ struct prog {
 #undef X
 	int xdp;
 	int tc;
-	int cache[POOLS + 1][WEIR_CLASS__MAX]; /* of POOL_A and POOL_B */
+	int cache[POOLS + 1][WEIR_CLASS__MAX]; /* of POOL_A and POOL_B; the smallest class of pool 0 */
 	int tickets[POOLS + 1];
+	int queues[POOLS + 1];
 };
 extern struct prog prog;
 
@@ -132,6 +133,13 @@ struct weir_secrets prog_secrets(void);
 void prog_secrets_put(const struct weir_secrets *s);
 uint64_t prog_now_ns(void);
 struct weir_pool_stats prog_pool_stats(uint32_t pool);
+struct weir_pool prog_pool(uint32_t pool);
+struct weir_queue prog_queue(uint32_t pool);
+void prog_queue_put(uint32_t pool, uint64_t arrived, uint64_t taken);
+
+/* The slot of a connection in a pool's ticket table. */
+void prog_ticket_put(const struct packet *p, uint32_t pool, const struct weir_ticket *t);
+struct weir_ticket prog_ticket(const struct packet *p, uint32_t pool);
 
 #define assert_verdict(result, expected)                                                                   \
 	cr_assert_eq((result)->verdict, expected, "%s (miss %s) instead of %s", weir_verdict_name((result)->verdict), \

@@ -33,8 +33,8 @@
 #include "content.h"
 
 #define HEAD_MAX 4096
-#define STALL_MS 60000	/* a connection without a byte for so long is an error */
-#define ERRORS_SHOWN 40
+#define STALL_MS 20000	/* a connection without a byte for so long is an error */
+#define ERRORS_SHOWN 10
 #define FIRST_SEGMENT 16 /* bytes, with --gentle-start */
 
 /* What is asked for. Most hits fit one segment of an Ethernet MTU, some do not; misses have every size. */

@@ -7,13 +7,14 @@ import tempfile
 import pytest
 
 import scenarios
-from harness import content, net, servers
-from plays import Run, play_all
+from harness import content, servers
+from plays import Run, play_all, quiet_pair
+
 
 @pytest.fixture(scope="session")
 def oracle():
     """The notebooks of a plain Linux listener with net.ipv4.tcp_syncookies=2."""
-    with net.Pair(xdp_pass=servers.tool("pass.bpf.o")) as pair:
+    with quiet_pair() as pair:
         listener = servers.Listener(pair.server)
         try:
             return play_all(pair)

@@ -26,10 +26,16 @@ def scripts() -> dict:
     return out
 
 
-def play_all(pair) -> dict:
-    # No timer of the server's kernel may speak into a scenario: no tail loss probe, no retransmission within it.
+def quiet_pair() -> net.Pair:
+    """Namespaces where no timer of the server's kernel speaks into a scenario: no tail loss probe, no retransmission.
+    Sockets take the values over when they are made, so this comes before any server."""
+    pair = net.Pair(xdp_pass=servers.tool("pass.bpf.o"))
     pair.server.sysctl("net.ipv4.tcp_early_retrans", 0)
     pair.server.sysctl("net.ipv4.tcp_rto_min_us", 5_000_000)
+    return pair
+
+
+def play_all(pair) -> dict:
     wire = tcp.Wire(pair.client, net.CLIENT_IF)
     try:
         return play.Player(wire, servers.PORT).play(scripts())
@@ -53,8 +59,7 @@ class Run:
     """The notebooks of one Weir, and what its counters moved by meanwhile."""
 
     def __init__(self, mode: str, root: str):
-        with net.Pair(xdp_pass=servers.tool("pass.bpf.o")) as pair, \
-             servers.weir(pair.server, servers.two_pools(root, mode)) as weir:
+        with quiet_pair() as pair, servers.weir(pair.server, servers.two_pools(root, mode)) as weir:
             warm_up(pair, weir)
             before = weir.stats()
             self.conns = play_all(pair)

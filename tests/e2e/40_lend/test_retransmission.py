@@ -6,7 +6,7 @@ import os
 import pytest
 
 from harness import content, play, servers
-from harness.tcp import ACK, PSH
+from harness.tcp import ACK, PSH, RST, SYN, Options
 from lending import ADDRESSES, HIT, lending
 
 
@@ -44,6 +44,48 @@ def test_client_that_never_acknowledges_is_handed_over_at_last(lend):
     """Beyond some repetitions the kernel takes over, from the first byte that is not acknowledged: still no mix."""
     conn = lend.raw(repeat(12))
     assert len(conn.responses()) == 2, conn.transcript()
+
+
+def old_timestamp(c):
+    return c.seg(ACK, opts=Options(ts=(c.ts_base - 100_000, 0)))
+
+
+STRAYS = {  # what may come late or out of order while the answer is on its way, or lost
+    "old data": lambda c: c.seg(PSH | ACK, b"0123456789", off=-100),
+    "old ACK": lambda c: c.seg(ACK, off=-100),
+    "keep-alive probe": lambda c: c.seg(ACK, off=-1),
+    "data beyond a hole": lambda c: c.seg(PSH | ACK, b"0123456789", off=100),
+    "ACK of the future": lambda c: c.seg(ACK, off=7),
+    "far outside the window": lambda c: c.seg(PSH | ACK, b"0123456789", off=50_000_000),
+    "SYN": lambda c: c.seg(SYN, off=10, opts=c.syn_options()),
+    "RST in the window": lambda c: c.seg(RST, off=10),
+    "old timestamp": old_timestamp,
+    "ACK of unsent data": lambda c: c.seg(ACK, ack=c.rcv_nxt + 5000),
+}
+
+
+@pytest.mark.parametrize("stray", list(STRAYS))
+def test_nothing_but_the_answer_acknowledges_its_request(lend, stray):
+    """XDP has no timer: a client that has seen an ACK of its request but not the answer would wait for ever."""
+
+    def script(c):
+        yield from c.open()
+        una, request = c.rcv_nxt, c.seg(PSH | ACK, c.request(HIT))
+        yield from c.step("request", request, answers=1)
+        segment = STRAYS[stray](c)
+        if segment.ack != c.rcv_nxt + 5000:
+            segment.ack = una if segment.flags & ACK else 0  # the answer is lost on its way
+        yield from c.step(stray, segment)
+        yield from c.step("request again", c.seg(PSH | ACK, request.data, seq=request.seq, ack=una),
+                          until=lambda c: bool(c.steps[-1].got))
+        yield from c.step("ACK", c.seg(ACK))
+        yield from c.get(HIT)
+
+    conn = lend.raw(script)
+    end = conn.steps[2].sent[0].seq + len(conn.steps[2].sent[0].data)
+    bare = [s for s in conn.steps[3].got if not s.data and not s.flags & RST and play.diff(s.ack, end) >= 0]
+    assert not bare, f"an ACK of the request without the answer: {bare[0]}"
+    assert conn.reactions()[4].again and len(conn.responses()) == 2
 
 
 @pytest.mark.parametrize("how", ["replaced", "removed"])

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Responses as a worker would publish them, with Date and Connection wherever a test wants them. */
+#include "harness/prog_cache.h"
+
+#include <bpf/bpf.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cache/cache.h"
+#include "harness/content.h"
+#include "weir/key.h"
+
+#define FILL "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
+static struct prog_entry defaults(const struct prog_entry *given)
+{
+	struct prog_entry e = *given;
+
+	e.pool = e.pool ? e.pool : POOL_A;
+	e.endpoint = e.endpoint ? e.endpoint : ENDPOINT4;
+	e.host = e.host ? e.host : HOST;
+	e.target = e.target ? e.target : TARGET;
+	e.generation = e.generation ? e.generation : 1;
+	return e;
+}
+
+static struct weir_cache_key key_of(const struct prog_entry *e)
+{
+	struct weir_secrets s = prog_secrets();
+	struct weir_cache_key k;
+
+	weir_key_make(s.cache_key, e->endpoint, e->encodings, e->host, (uint16_t)strlen(e->host), e->target,
+		      (uint16_t)strlen(e->target), &k);
+	return k;
+}
+
+/* Status line and fields; says where the two values are. */
+static size_t make_head(const struct prog_entry *e, const char *date, const char *conn, char *out, uint16_t *ret_date,
+			uint16_t *ret_conn)
+{
+	int n = sprintf(out, "HTTP/1.1 200 OK\r\nServer: %.*s\r\nDate: ", (int)e->fill_date, FILL);
+
+	*ret_date = (uint16_t)n;
+	memcpy(out + n, date, WEIR_DATE_BYTES);
+	n += WEIR_DATE_BYTES;
+	n += sprintf(out + n, "\r\nX: %.*s\r\nConnection: ", (int)e->fill_conn, FILL);
+	*ret_conn = (uint16_t)n;
+	n += sprintf(out + n, "%-*s\r\nContent-Length: %5zu\r\nX: %.*s\r\n\r\n", WEIR_CONN_BYTES, conn, e->body_bytes,
+		     (int)e->fill_end, FILL);
+	return (size_t)n;
+}
+
+static void make_body(const struct prog_entry *e, char *out)
+{
+	content_fill(content_seed(e->target, strlen(e->target)) + (uint32_t)e->generation, out, e->body_bytes);
+}
+
+static enum weir_class build(const struct prog_entry *e, struct weir_entry_l *ret)
+{
+	static const char no_date[WEIR_DATE_BYTES];
+	char head[1024], body[WEIR_BYTES_L];
+	struct weir_cache_image image = { .head = head, .body = body, .body_bytes = (uint32_t)e->body_bytes };
+	struct weir_cache_key k = key_of(e);
+	struct weir_str host = { e->host, strlen(e->host) }, target = { e->target, strlen(e->target) };
+	int class;
+
+	if (host.n + target.n > WEIR_URL_MAX)
+		host.n = target.n = 0; /* for people only */
+	image.head_bytes = (uint16_t)make_head(e, no_date, "keep-alive", head, &image.date_off, &image.conn_off);
+	make_body(e, body);
+	class = weir_cache_build(&image, &k, host, target, e->generation, prog_now_ns(), ret);
+	cr_assert_geq(class, 0);
+	if (e->expires_ns)
+		ret->head.expires_ns = e->expires_ns;
+	return (enum weir_class)class;
+}
+
+void prog_publish(const struct prog_entry *given)
+{
+	struct prog_entry e = defaults(given);
+	struct weir_cache_key k = key_of(&e);
+	struct weir_entry_l value;
+	enum weir_class class = build(&e, &value);
+
+	prog_put(prog.cache[e.pool][class], &k, &value);
+}
+
+void prog_withdraw(const struct prog_entry *given)
+{
+	struct prog_entry e = defaults(given);
+	struct weir_cache_key k = key_of(&e);
+	int c;
+
+	for (c = 0; c < WEIR_CLASS__MAX; c++)
+		(void)bpf_map_delete_elem(prog.cache[e.pool][c], &k);
+}
+
+bool prog_entry_get(const struct prog_entry *given, struct weir_entry_l *ret)
+{
+	struct prog_entry e = defaults(given);
+	struct weir_cache_key k = key_of(&e);
+	struct weir_entry_l scratch;
+
+	return !bpf_map_lookup_elem(prog.cache[e.pool][build(&e, &scratch)], &k, ret);
+}
+
+void prog_entry_put(const struct prog_entry *given, const struct weir_entry_l *value)
+{
+	struct prog_entry e = defaults(given);
+	struct weir_cache_key k = key_of(&e);
+	struct weir_entry_l scratch;
+
+	prog_put(prog.cache[e.pool][build(&e, &scratch)], &k, value);
+}
+
+void prog_assert_response(const struct prog_result *r, const struct prog_entry *given, bool is_head, bool is_close)
+{
+	struct prog_entry e = defaults(given);
+	char expected[WEIR_BYTES_L + 1024];
+	uint16_t date, conn;
+	size_t n = make_head(&e, DATE, is_close ? "close" : "keep-alive", expected, &date, &conn);
+
+	if (!is_head) {
+		make_body(&e, expected + n);
+		n += e.body_bytes;
+	}
+	cr_assert_eq(r->reply.payload_bytes, n, "%zu bytes instead of %zu", r->reply.payload_bytes, n);
+	cr_assert_arr_eq(r->reply.payload, expected, n, "got:\n%.*s\nexpected:\n%.*s", (int)n,
+			 (const char *)r->reply.payload, (int)n, expected);
+}
+
+size_t prog_head_bytes(const struct prog_entry *e)
+{
+	uint16_t date, conn;
+	char head[1024];
+
+	return make_head(e, DATE, "", head, &date, &conn);
+}
+
+void prog_entry_size(struct prog_entry *e, size_t bytes)
+{
+	cr_assert_geq(bytes, prog_head_bytes(e));
+	e->body_bytes = bytes - prog_head_bytes(e);
+}

@@ -61,8 +61,9 @@ struct weir_secrets {
 };
 _Static_assert(sizeof(struct weir_secrets) == 72, "weir_secrets has no hidden padding");
 
-/* The only element of weir_clock, mapped into the supervisor, which writes the date that is not
- * current, then stores `current` with release order. XDP masks `current` with 1. */
+/* The only element of weir_clock, mapped into the supervisor and, in case that dies, the keepers. Who moves `turn` to
+ * the present second writes the date that is not current, then stores `current` with release order. XDP masks
+ * `current` with 1. */
 struct weir_date {
 	char text[32];		/* WEIR_DATE_BYTES of IMF-fixdate, then zeros */
 	__u32 sum;		/* one's complement sum, not inverted, of text as big-endian words from an even offset */
@@ -71,7 +72,7 @@ struct weir_date {
 };
 struct weir_clock {
 	__u32 current;
-	__u32 pad;
+	__u32 turn;		/* low bits of the second that was written last; user space only */
 	struct weir_date dates[2];
 };
 _Static_assert(sizeof(struct weir_clock) == 104, "weir_clock has no hidden padding");

@@ -42,6 +42,26 @@ static void print_item(const char *indent, const char *text, bool is_last)
 	printf("%s\"%s\"%s\n", indent, text, is_last ? "" : ",");
 }
 
+/* The lists of a pool that are not empty. */
+static void print_words(const struct weir_conf_pool *pool)
+{
+	size_t i, j;
+
+	for (i = 0; i < WEIR_PARAM__MAX; i++) {
+		const struct weir_conf_words *w;
+
+		if (weir_params[i].type != WEIR_TYPE_WORDS)
+			continue;
+		w = weir_param_words(&weir_params[i], pool);
+		if (!w->count)
+			continue;
+		printf("\t%s = {\n", weir_params[i].name);
+		for (j = 0; j < w->count; j++)
+			print_item("\t\t", w->items[j], j + 1 == w->count);
+		printf("\t}\n");
+	}
+}
+
 static void print_prefixes(const struct weir_config *c, const struct weir_conf_pool *pool)
 {
 	const struct weir_conf_prefix *last = NULL;
@@ -75,6 +95,7 @@ static void print_config(const struct weir_config *c)
 	for (i = 0; i < c->pools_count; i++) {
 		printf("\npool %s {\n", c->pools[i].name);
 		print_values(c, WEIR_SCOPE_POOL, &c->pools[i], c->pools[i].lines, "\t");
+		print_words(&c->pools[i]);
 		print_prefixes(c, &c->pools[i]);
 		printf("}\n");
 	}

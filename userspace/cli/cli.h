@@ -56,6 +56,9 @@ enum cmd_exit cmd_print_json(const json_t *reply);
 /* Logs what a configuration load found. */
 void cmd_print_report(const struct weir_conf_report *report);
 
+/* status.c: the table of pools and workers. */
+void cmd_print_workers(const json_t *pools);
+
 /* text.c: columns. A cell is right-aligned when its header begins with '>'. */
 struct cmd_text;
 struct cmd_text *cmd_text_new(size_t columns);

@@ -27,25 +27,30 @@ static void print_list(const char *title, const json_t *list)
 		printf("%-10s %s\n", i ? "" : title, json_string_value(item));
 }
 
-static void print_workers(const json_t *reply)
+void cmd_print_workers(const json_t *pools)
 {
-	struct cmd_text *t = cmd_text_new(8);
+	struct cmd_text *t = cmd_text_new(11);
 	const json_t *pool, *worker;
 	const char *name;
 	size_t i;
 
-	cmd_text_row(t, "POOL", "STATE", ">SLOT", ">WORKER", ">KEEPER", ">UP", ">RESTARTS", "CACHE");
-	json_object_foreach((json_t *)json_object_get(reply, "pools"), name, pool) {
+	cmd_text_row(t, "POOL", "STATE", ">SLOT", "WORKER", ">PID", ">KEEPER", ">UP", ">RESTARTS", ">RECYCLES", ">QUEUE",
+		     "CACHE");
+	json_object_foreach((json_t *)pools, name, pool) {
+		const json_t *queue = json_object_get(pool, "queue");
+
 		json_array_foreach(json_object_get(pool, "workers"), i, worker) {
-			json_int_t started = cmd_int(worker, "started_at");
-			char slot[16], pid[16], keeper[16];
+			json_int_t pid = cmd_int(worker, "worker_pid");
+			char slot[16], number[16], keeper[16];
 
 			snprintf(slot, sizeof(slot), "%d", (int)cmd_int(worker, "slot"));
-			snprintf(pid, sizeof(pid), "%d", (int)cmd_int(worker, "worker_pid"));
+			snprintf(number, sizeof(number), "%d", (int)pid);
 			snprintf(keeper, sizeof(keeper), "%d", (int)cmd_int(worker, "keeper_pid"));
-			cmd_text_row(t, i ? "" : name, i ? "" : cmd_get(pool, "state"), slot, pid, keeper,
-				     started ? cmd_duration((cmd_int(reply, "now") - started) * 1000) : "-",
-				     cmd_number(cmd_int(worker, "restarts")),
+			cmd_text_row(t, i ? "" : name, i ? "" : cmd_get(pool, "state"), slot, cmd_get(worker, "state"),
+				     pid ? number : "-", keeper,
+				     pid ? cmd_duration(cmd_int(worker, "uptime_ms")) : "-",
+				     cmd_number(cmd_int(worker, "restarts")), cmd_number(cmd_int(worker, "recycles")),
+				     i ? "" : cmd_number(cmd_int(queue, "depth")),
 				     json_is_true(json_object_get(pool, "kernel_cache")) ? "kernel" : "none");
 		}
 	}
@@ -66,6 +71,6 @@ enum cmd_exit cmd_status(const struct cmd_args *args)
 	print_kernel(json_object_get(reply, "kernel"));
 	print_list("listening", json_object_get(reply, "listens"));
 	printf("\n");
-	print_workers(reply);
+	cmd_print_workers(json_object_get(reply, "pools"));
 	return CMD_OK;
 }

@@ -65,6 +65,8 @@ static int check_root(const struct weir_config *c, struct weir_conf_pool *p, str
 	_cleanup_free_ char *real = NULL;
 	struct stat st;
 
+	if (!p->root && p->handler == WEIR_HANDLER_DEBUG)
+		return 0;
 	if (!p->root) {
 		weir_conf_error(report, c->file, p->line, "pool '%s' has no root: name the directory to serve",
 				p->name);
@@ -124,6 +126,22 @@ static int check_user(const struct weir_config *c, struct weir_conf_pool *p, str
 	return p->user && p->group ? 0 : -ENOMEM;
 }
 
+/* `threads` is the short form of both. */
+static void set_threads(struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report)
+{
+	const int *lines = p->lines;
+
+	if (lines[WEIR_PARAM_POOL_threads] && !lines[WEIR_PARAM_POOL_threads_min])
+		p->threads_min = p->threads;
+	if (lines[WEIR_PARAM_POOL_threads] && !lines[WEIR_PARAM_POOL_threads_max])
+		p->threads_max = p->threads;
+	if (!lines[WEIR_PARAM_POOL_threads_max] && p->threads_max < p->threads_min)
+		p->threads_max = p->threads_min;
+	if (p->threads_max < p->threads_min)
+		weir_conf_error(report, c->file, MAX(lines[WEIR_PARAM_POOL_threads_max], 0),
+				"threads_max is %u, less than threads_min, %u", p->threads_max, p->threads_min);
+}
+
 static int check_pools(struct weir_config *c, struct weir_conf_report *report)
 {
 	uint32_t slots = 0;
@@ -144,6 +162,8 @@ static int check_pools(struct weir_config *c, struct weir_conf_report *report)
 			r = check_root(c, p, report);
 		if (r < 0)
 			return r;
+		set_threads(c, p, report);
+		weir_conf_check_life(c, p, report);
 		if (!p->lines[WEIR_PARAM_POOL_prefixes] && c->listens_count)
 			weir_conf_warning(report, c->file, p->line,
 					  "pool '%s' has no prefixes: no request will reach it", p->name);

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "weir/endpoint.h"
+#include "weir/pool.h"
 #include "weir/route.h"
 
 #include "common/macro.h"
@@ -32,6 +33,28 @@ enum weir_attach {
 	WEIR_ATTACH_NONE,
 };
 
+enum weir_start_mode {
+	WEIR_START_ALWAYS,    /* workers run as long as the pool does */
+	WEIR_START_ON_DEMAND, /* a worker starts with a request, and ends after idle_timeout */
+};
+
+/* What a pool's workers serve with. */
+enum weir_handler {
+	WEIR_HANDLER_STATIC,
+	WEIR_HANDLER_DEBUG,
+};
+
+enum weir_cpu_action {
+	WEIR_CPU_NO_ACTION,
+	WEIR_CPU_KILL,
+	WEIR_CPU_THROTTLE,
+};
+
+struct weir_conf_words {
+	char **items;
+	size_t count;
+};
+
 struct weir_conf_listen {
 	struct weir_addr addr; /* IPv4 is mapped; all zero (or ::ffff:0.0.0.0) with is_any */
 	bool is_any;	       /* wildcard address */
@@ -51,12 +74,54 @@ struct weir_conf_pool {
 	uid_t uid;	       /* resolved */
 	gid_t gid;
 	unsigned slots;	       /* worker processes, default 1 */
-	unsigned threads;      /* per worker, default 4 */
+	unsigned threads;      /* per worker: sets both of the next two where they are not given */
+	unsigned threads_min;
+	unsigned threads_max;
+	unsigned threads_idle_ms; /* a thread above threads_min ends when it had nothing to do for so long */
+	enum weir_handler handler;
 	uint32_t first_slot;   /* global number of its first slot */
 	bool kernel_cache;     /* publish to the kernel cache, default on */
 	unsigned entries[3];   /* kernel cache entries by enum weir_class */
 	unsigned keepalive_ms; /* idle connection in a worker, default 120000 */
 	unsigned header_ms;    /* request head must be complete within, default 120000 */
+	unsigned body_ms;      /* between two pieces of a body */
+	unsigned request_ms;   /* a request in a thread; 0: no limit */
+	unsigned min_send_rate; /* bytes per second that a client must take of a response; 0: any */
+
+	/* request queue */
+	unsigned queue_length;
+	unsigned queue_timeout_ms;
+	enum weir_verbosity verbosity;
+
+	/* life of a worker */
+	enum weir_start_mode start_mode;
+	unsigned idle_timeout_ms; /* 0: never */
+	unsigned startup_ms;
+	unsigned shutdown_ms;
+	bool ping_enabled;
+	unsigned ping_interval_ms;
+	unsigned ping_response_ms;
+	unsigned restart_ms;	  /* 0: never, as in the next two */
+	unsigned restart_requests;
+	unsigned restart_kb;
+	struct weir_conf_words restart_schedule;
+	struct weir_conf_words restart_files;
+	bool rapid_fail;
+	unsigned rapid_fail_crashes;
+	unsigned rapid_fail_ms;
+	char *auto_shutdown_exe;  /* NULL: none */
+	bool orphan;
+	char *orphan_action_exe;  /* NULL: none */
+
+	/* what a worker may use */
+	unsigned cpu_limit;	  /* thousandths of a percent of one CPU; 0: no limit */
+	unsigned cpu_reset_ms;
+	enum weir_cpu_action cpu_action;
+	char *smp_affinity;	  /* NULL: every CPU */
+	unsigned memory_limit_kb; /* 0: no limit */
+	unsigned nofile;	  /* 0: no limit of its own */
+	struct weir_conf_words environment;
+
 	int line;	       /* in the configuration file; 0: from options */
 	int lines[WEIR_PARAM__MAX]; /* where each parameter was set, by enum weir_param_id; see WEIR_LINE_* */
 };
@@ -148,10 +213,17 @@ enum weir_param_type {
 	WEIR_TYPE_COUNT,    /* unsigned */
 	WEIR_TYPE_TIME,	    /* unsigned milliseconds; written "30s", "2min", "500ms", or a number of seconds */
 	WEIR_TYPE_FLAG,	    /* bool */
+	WEIR_TYPE_SIZE,	    /* unsigned, kilobytes of 1024; written "512M", "2G", or a number of kilobytes */
+	WEIR_TYPE_PERCENT,  /* unsigned, thousandths of a percent; written "50%" or "0.5%" */
 	WEIR_TYPE_ATTACH,   /* enum weir_attach */
+	WEIR_TYPE_VERBOSITY, /* enum weir_verbosity */
+	WEIR_TYPE_START_MODE, /* enum weir_start_mode */
+	WEIR_TYPE_CPU_ACTION, /* enum weir_cpu_action */
+	WEIR_TYPE_HANDLER,  /* enum weir_handler */
 	WEIR_TYPE_LISTENS,  /* list: weir_config.listens */
 	WEIR_TYPE_NAMES,    /* list: weir_config.interfaces */
 	WEIR_TYPE_PREFIXES, /* list: weir_config.prefixes */
+	WEIR_TYPE_WORDS,    /* list: struct weir_conf_words of a pool */
 };
 struct weir_param {
 	enum weir_param_scope scope;
@@ -159,12 +231,14 @@ struct weir_param {
 	const char *name;
 	size_t offset;	 /* of the member in weir_config or weir_conf_pool */
 	const char *def; /* as it would be written; "" where the help says what happens */
-	long min, max;	 /* of COUNT, and of TIME in milliseconds */
+	long min, max;	 /* of COUNT, SIZE and PERCENT, and of TIME in milliseconds */
 	const char *help;
 };
 extern const struct weir_param weir_params[WEIR_PARAM__MAX];
 /* Writes the value of a parameter that is no list, as a file would have it. `base`: the config or the pool. */
 void weir_param_format(const struct weir_param *p, const void *base, char *buf, size_t bytes);
+/* The list of a WORDS parameter. */
+const struct weir_conf_words *weir_param_words(const struct weir_param *p, const void *base);
 const char *weir_attach_name(enum weir_attach a);
 
 /* Parses "scheme://host:port/path/" into everything but pool, id and line. -EINVAL: *ret_why (static) says why. */
@@ -180,6 +254,11 @@ int weir_conf_listen_parse(const char *text, struct weir_conf_listen ret[2], con
 
 /* Parses an address without port or brackets. False: it is none. */
 bool weir_conf_addr_parse(const char *text, size_t bytes, struct weir_addr *ret, bool *ret_is_v6);
+
+/* Parses "HH:MM" into minutes since midnight. -EINVAL. */
+int weir_conf_minute_parse(const char *text);
+/* Parses "0-3,8" into ret[0..max-1]; returns how many CPUs are named, or -EINVAL. */
+int weir_conf_cpus_parse(const char *text, bool *ret, int max);
 
 /* Who listens on a TCP port of this address: "nginx (pid 123)". False: nobody that could be found. */
 bool weir_port_holder(const struct weir_conf_listen *l, char *buf, size_t bytes);

@@ -6,6 +6,15 @@
 #include <errno.h>
 #include <string.h>
 
+static void free_words(struct weir_conf_words *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->count; i++)
+		free(w->items[i]);
+	free(w->items);
+}
+
 struct weir_config *weir_config_free(struct weir_config *c)
 {
 	size_t i;
@@ -17,6 +26,12 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		free(c->pools[i].index);
 		free(c->pools[i].user);
 		free(c->pools[i].group);
+		free(c->pools[i].auto_shutdown_exe);
+		free(c->pools[i].orphan_action_exe);
+		free(c->pools[i].smp_affinity);
+		free_words(&c->pools[i].restart_schedule);
+		free_words(&c->pools[i].restart_files);
+		free_words(&c->pools[i].environment);
 	}
 	for (i = 0; i < c->prefixes_count; i++)
 		weir_conf_prefix_fini(&c->prefixes[i]);
@@ -95,6 +110,17 @@ static int add_interface(struct weir_config *c, const char *text)
 	return names[c->interfaces_count++] ? 0 : -ENOMEM;
 }
 
+static int add_word(struct weir_conf_words *w, const char *text)
+{
+	char **items = reallocarray(w->items, w->count + 1, sizeof(*items));
+
+	if (!items)
+		return -ENOMEM;
+	w->items = items;
+	items[w->count] = strdup(text);
+	return items[w->count++] ? 0 : -ENOMEM;
+}
+
 static int add_prefix(struct weir_config *c, const struct weir_conf_pool *pool, const char *text, const char *where,
 		      int line, struct weir_conf_report *report)
 {
@@ -153,6 +179,9 @@ int weir_conf_set(struct weir_config *c, struct weir_conf_pool *pool, enum weir_
 		break;
 	case WEIR_TYPE_PREFIXES:
 		r = add_prefix(c, pool, text, where, shown, report);
+		break;
+	case WEIR_TYPE_WORDS:
+		r = add_word((struct weir_conf_words *)((char *)pool + p->offset), text);
 		break;
 	default:
 		r = set_value(pool ? (void *)pool : (void *)c, p, text, where, shown, set_at, report);

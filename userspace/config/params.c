@@ -20,6 +20,11 @@ const struct weir_param weir_params[WEIR_PARAM__MAX] = {
 
 static const char *const attach_names[] = { "auto", "native", "generic", "none" };
 
+static const char *const verbosity_names[] = { "basic", "limited", "full" };
+static const char *const start_mode_names[] = { "always", "on_demand" };
+static const char *const handler_names[] = { "static", "debug" };
+static const char *const cpu_action_names[] = { "no_action", "kill", "throttle" };
+
 static const struct {
 	const char *name;
 	unsigned long ms;
@@ -31,6 +36,28 @@ static char why_text[160];
 const char *weir_attach_name(enum weir_attach a)
 {
 	return attach_names[a];
+}
+
+/* The words of a type that is an enum. */
+static const char *const *choices(enum weir_param_type type, size_t *ret_count)
+{
+	switch (type) {
+	case WEIR_TYPE_ATTACH:
+		*ret_count = ARRAY_SIZE(attach_names);
+		return attach_names;
+	case WEIR_TYPE_VERBOSITY:
+		*ret_count = ARRAY_SIZE(verbosity_names);
+		return verbosity_names;
+	case WEIR_TYPE_START_MODE:
+		*ret_count = ARRAY_SIZE(start_mode_names);
+		return start_mode_names;
+	case WEIR_TYPE_HANDLER:
+		*ret_count = ARRAY_SIZE(handler_names);
+		return handler_names;
+	default:
+		*ret_count = ARRAY_SIZE(cpu_action_names);
+		return cpu_action_names;
+	}
 }
 
 /* Digits and, where `ret_unit` is given, a unit behind them. False: not such a number. */
@@ -69,8 +96,8 @@ static int set_time(const struct weir_param *p, unsigned *ret, const char *text)
 	const char *unit;
 	size_t i;
 
-	snprintf(why_text, sizeof(why_text), "a time from %lds to %ldh, as in 30s, 500ms or 2min", p->min / 1000,
-		 p->max / 3600000);
+	snprintf(why_text, sizeof(why_text), "a time from %ld%s to %ldh, as in 30s, 500ms or 2min",
+		 p->min % 1000 ? p->min : p->min / 1000, p->min % 1000 ? "ms" : "s", p->max / 3600000);
 	if (!number(text, &n, &unit))
 		return -EINVAL;
 	for (i = 0; i < ARRAY_SIZE(units); i++) {
@@ -99,17 +126,60 @@ static int set_flag(bool *ret, const char *text)
 	return -EINVAL;
 }
 
-static int set_attach(enum weir_attach *ret, const char *text)
+static int set_size(const struct weir_param *p, unsigned *ret, const char *text)
 {
-	size_t i;
+	static const char letters[] = "KMG";
+	unsigned long n, factor = 1;
+	const char *unit, *at;
 
-	for (i = 0; i < ARRAY_SIZE(attach_names); i++) {
-		if (!strcmp(text, attach_names[i])) {
-			*ret = (enum weir_attach)i;
+	snprintf(why_text, sizeof(why_text), "a size from %ldK to %ldG, as in 512M or 2G", p->min, p->max >> 20);
+	if (!number(text, &n, &unit))
+		return -EINVAL;
+	if (*unit) {
+		at = strchr(letters, toupper((unsigned char)*unit));
+		if (!at || unit[1])
+			return -EINVAL;
+		factor = 1UL << 10 * (at - letters);
+	}
+	if (n > (unsigned long)p->max / factor || n * factor < (unsigned long)p->min)
+		return -EINVAL;
+	*ret = (unsigned)(n * factor);
+	return 0;
+}
+
+static int set_percent(const struct weir_param *p, unsigned *ret, const char *text)
+{
+	unsigned long n, part = 0, scale = 100;
+	const char *rest;
+
+	snprintf(why_text, sizeof(why_text), "a percentage up to %ld%%, as in 50%% or 0.5%%", p->max / 1000);
+	if (!number(text, &n, &rest) || n > (unsigned long)p->max / 1000)
+		return -EINVAL;
+	if (*rest == '.')
+		for (rest++; isdigit((unsigned char)*rest) && scale; rest++, scale /= 10)
+			part += (unsigned long)(*rest - '0') * scale;
+	if (strcmp(rest, "%") && *rest)
+		return -EINVAL;
+	if (n * 1000 + part > (unsigned long)p->max)
+		return -EINVAL;
+	*ret = (unsigned)(n * 1000 + part);
+	return 0;
+}
+
+static int set_choice(const struct weir_param *p, unsigned *ret, const char *text)
+{
+	size_t count, i, n = 0;
+	const char *const *names = choices(p->type, &count);
+
+	for (i = 0; i < count; i++) {
+		if (!strcmp(text, names[i])) {
+			*ret = (unsigned)i;
 			return 0;
 		}
 	}
-	snprintf(why_text, sizeof(why_text), "auto, native, generic or none");
+	for (i = 0; i < count; i++)
+		n += (size_t)snprintf(why_text + n, sizeof(why_text) - n, "%s%s",
+				      !i ? "" : i + 1 < count ? ", " : " or ", names[i]);
 	return -EINVAL;
 }
 
@@ -144,11 +214,20 @@ int weir_param_set(const struct weir_param *p, void *base, const char *text, con
 		return set_time(p, (unsigned *)at, text);
 	case WEIR_TYPE_FLAG:
 		return set_flag((bool *)at, text);
+	case WEIR_TYPE_SIZE:
+		return set_size(p, (unsigned *)at, text);
+	case WEIR_TYPE_PERCENT:
+		return set_percent(p, (unsigned *)at, text);
 	case WEIR_TYPE_ATTACH:
-		return set_attach((enum weir_attach *)at, text);
+	case WEIR_TYPE_VERBOSITY:
+	case WEIR_TYPE_START_MODE:
+	case WEIR_TYPE_CPU_ACTION:
+	case WEIR_TYPE_HANDLER:
+		return set_choice(p, (unsigned *)at, text);
 	case WEIR_TYPE_LISTENS:
 	case WEIR_TYPE_NAMES:
 	case WEIR_TYPE_PREFIXES:
+	case WEIR_TYPE_WORDS:
 		break;
 	}
 	assert(!"a list is no single value");
@@ -180,10 +259,32 @@ static void format_time(unsigned ms, char *buf, size_t bytes)
 		snprintf(buf, bytes, "%us", ms / 1000);
 }
 
+static void format_size(unsigned kb, char *buf, size_t bytes)
+{
+	unsigned shift = kb && !(kb & 0xfffff) ? 20 : kb && !(kb & 0x3ff) ? 10 : 0;
+
+	snprintf(buf, bytes, "%u%s", kb >> shift, shift == 20 ? "G" : shift == 10 ? "M" : kb ? "K" : "");
+}
+
+static void format_percent(unsigned n, char *buf, size_t bytes)
+{
+	if (n % 1000)
+		snprintf(buf, bytes, "%u.%03u%%", n / 1000, n % 1000);
+	else
+		snprintf(buf, bytes, "%u%%", n / 1000);
+}
+
+const struct weir_conf_words *weir_param_words(const struct weir_param *p, const void *base)
+{
+	assert(p->type == WEIR_TYPE_WORDS);
+	return (const struct weir_conf_words *)((const char *)base + p->offset);
+}
+
 void weir_param_format(const struct weir_param *p, const void *base, char *buf, size_t bytes)
 {
 	const char *at = (const char *)base + p->offset;
 	const char *text;
+	size_t count;
 
 	switch (p->type) {
 	case WEIR_TYPE_STRING:
@@ -200,8 +301,18 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 	case WEIR_TYPE_FLAG:
 		snprintf(buf, bytes, "%s", *(const bool *)at ? "on" : "off");
 		break;
+	case WEIR_TYPE_SIZE:
+		format_size(*(const unsigned *)at, buf, bytes);
+		break;
+	case WEIR_TYPE_PERCENT:
+		format_percent(*(const unsigned *)at, buf, bytes);
+		break;
 	case WEIR_TYPE_ATTACH:
-		snprintf(buf, bytes, "%s", weir_attach_name(*(const enum weir_attach *)at));
+	case WEIR_TYPE_VERBOSITY:
+	case WEIR_TYPE_START_MODE:
+	case WEIR_TYPE_CPU_ACTION:
+	case WEIR_TYPE_HANDLER:
+		snprintf(buf, bytes, "%s", choices(p->type, &count)[*(const unsigned *)at]);
 		break;
 	default:
 		snprintf(buf, bytes, "%s", "");

@@ -8,6 +8,8 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "common/kernel_clock.h"
+
 #define COOKIE_ROTATE_NS (3600ULL * 1000000000)
 #define SWEEP_NS (10ULL * 1000000000)
 #define IDLE_NS (120ULL * 1000000000) /* HTTP.sys: ConnectionTimeout */
@@ -31,33 +33,9 @@ int dp_clock_map(struct weir_dataplane *dp)
 	return 0;
 }
 
-/* IMF-fixdate, RFC 9110 5.6.7; by hand because strftime() follows the locale. */
-static void format_date(time_t t, char text[32])
-{
-	static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	struct tm tm;
-	char line[64];
-
-	gmtime_r(&t, &tm);
-	snprintf(line, sizeof(line), "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * tm.tm_wday, tm.tm_mday,
-		 months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-	memset(text, 0, 32);
-	memcpy(text, line, WEIR_DATE_BYTES);
-}
-
 void dp_clock_set(struct weir_dataplane *dp)
 {
-	uint32_t next = (dp->clock->current & 1) ^ 1, sum = 0;
-	struct weir_date *d = &dp->clock->dates[next];
-	int i;
-
-	format_date(time(NULL), d->text);
-	for (i = 0; i < 32; i += 2)
-		sum += (uint32_t)(uint8_t)d->text[i] << 8 | (uint8_t)d->text[i + 1];
-	d->sum = sum;
-	d->written_ns = dp_now_ns();
-	/* release: pairs with the data dependency on `current` in answer_write() */
-	__atomic_store_n(&dp->clock->current, next, __ATOMIC_RELEASE);
+	weir_clock_write(dp->clock);
 }
 
 static int random_bytes(void *to, size_t bytes)

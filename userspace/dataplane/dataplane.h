@@ -41,6 +41,8 @@ DEFINE_CLEANUP(struct weir_dataplane *, weir_dataplane_free)
 /* Maps that a worker of `pool` inherits: ret_cache[WEIR_CLASS__MAX], ret_tickets, ret_queue. Owned by the dataplane. */
 void weir_dataplane_pool_fds(struct weir_dataplane *dp, uint16_t pool, int *ret_cache, int *ret_tickets,
 			     int *ret_queue);
+/* The map of the Date, for a keeper to map. Owned by the dataplane. */
+int weir_dataplane_clock_fd(struct weir_dataplane *dp);
 const uint64_t *weir_dataplane_cache_secret(struct weir_dataplane *dp);
 
 /* Writes endpoints (wildcards expanded to local addresses), pools and routes. */

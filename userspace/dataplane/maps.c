@@ -102,6 +102,11 @@ void weir_dataplane_pool_fds(struct weir_dataplane *dp, uint16_t pool, int *ret_
 	*ret_queue = dp->pools[pool].queue_fd;
 }
 
+int weir_dataplane_clock_fd(struct weir_dataplane *dp)
+{
+	return bpf_map__fd(dp->skel->maps.weir_clock);
+}
+
 struct weir_queue *weir_dataplane_queue(struct weir_dataplane *dp, uint16_t pool)
 {
 	return pool < WEIR_POOLS_MAX ? dp->pools[pool].queue : NULL;

@@ -18,6 +18,7 @@
 struct weir_call {
 	const struct weir_request *req;
 	struct weir_str prefix;	/* path of the URL prefix that was matched: begins and ends with '/' */
+	struct weir_str head;	/* as the client sent it, with the empty line */
 	uint16_t endpoint;	/* id */
 };
 
@@ -25,7 +26,8 @@ struct weir_call {
 struct weir_part {
 	const void *mem; /* NULL: file */
 	int fd;
-	uint64_t off;
+	uint32_t period; /* memory that repeats after so many bytes; 0: it does not */
+	uint64_t off;	 /* in the file, or in what repeats */
 	uint64_t bytes;
 };
 

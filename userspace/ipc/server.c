@@ -62,6 +62,8 @@ static void drop(struct weir_ipc_server *s, struct client *c)
 	for (i = 0; i < WEIR_IPC_CLIENTS_MAX; i++)
 		if (s->clients[i] == c)
 			s->clients[i] = NULL;
+	/* A child that was forked a moment ago may have the socket open still: closing ours would not end its events. */
+	(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
 	close(c->fd);
 	free(c->reply);
 	free(c);

@@ -6,6 +6,16 @@
 
 #include <stdint.h>
 
+/* What a pool slot is doing. */
+enum weir_slot_state {
+	WEIR_SLOT_NONE,	     /* no keeper */
+	WEIR_SLOT_STARTING,  /* a worker is not ready yet, or the pause before the next one */
+	WEIR_SLOT_STARTED,
+	WEIR_SLOT_RECYCLING, /* started, and its worker is being replaced */
+	WEIR_SLOT_WAITING,   /* start on demand: no worker until a request comes */
+	WEIR_SLOT_STOPPING,  /* drains, then the keeper ends */
+};
+
 struct weir_metrics_slot {
 	/* any thread of the worker, atomic */
 #define WEIR_ROW(name, help) uint64_t name;
@@ -23,6 +33,14 @@ struct weir_metrics_slot {
 	uint64_t ping_answered; /* the `ping_asked` that a thread saw when it took the ping from the epoll set */
 	/* written by the keeper */
 	uint64_t ping_asked;	/* sequence number of the last health ping */
+	uint64_t slot_state;	/* enum weir_slot_state */
+	uint64_t state_ms;	/* CLOCK_MONOTONIC: since when */
+	uint64_t old_pid;	/* of the worker that drains after it was replaced; 0: none */
+	uint64_t born_ms;	/* CLOCK_MONOTONIC: when the worker was started */
+	uint64_t requests_at_start; /* what `requests` was then */
+	uint64_t crashes;	/* workers that died, hung, or were not ready in time */
+	uint64_t recycles;	/* workers replaced by order, without a gap */
+	uint64_t recycle_failures; /* replacements that were not ready in time: the old worker stayed */
 } __attribute__((aligned(64)));
 
 #define weir_metrics_add(slot, name, n) __atomic_fetch_add(&(slot)->name, (uint64_t)(n), __ATOMIC_RELAXED)

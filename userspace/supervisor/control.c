@@ -24,6 +24,10 @@ static const struct {
 	{ "cache_list", sup_control_cache_list },
 	{ "cache_purge", sup_control_cache_purge },
 	{ "cache_flush", sup_control_cache_flush },
+	{ "pool_list", sup_control_pool_list },
+	{ "pool_show", sup_control_pool_show },
+	{ "pool_do", sup_control_pool_do },
+	{ "queue", sup_control_queue },
 	{ "conn_list", sup_control_conn_list },
 	{ "route", sup_control_route },
 	{ "why", sup_control_why },
@@ -63,47 +67,6 @@ static json_t *kernel_status(const struct sup *s)
 			 weir_attach_name(s->config->attach), "why_not", s->dp ? "" : s->no_dp, "interfaces", ifaces);
 }
 
-static json_t *worker_status(const struct sup *s, uint32_t number)
-{
-	const struct weir_metrics_slot *m = &s->metrics[number];
-
-	return json_pack("{s:i, s:I, s:i, s:I, s:I}", "slot", (int)number, "worker_pid",
-			 (json_int_t)weir_metrics_get(m, worker_pid), "keeper_pid", (int)s->slots[number].keeper,
-			 "started_at", (json_int_t)weir_metrics_get(m, started_at), "restarts",
-			 (json_int_t)weir_metrics_get(m, restarts));
-}
-
-static const char *pool_state(const struct sup *s, const struct weir_conf_pool *p)
-{
-	bool has_keeper = false, is_failing = false;
-	unsigned i;
-
-	if (s->is_stopping)
-		return "stopping";
-	for (i = p->first_slot; i < p->first_slot + p->slots; i++) {
-		if (weir_metrics_get(&s->metrics[i], worker_pid))
-			return "started";
-		has_keeper |= s->slots[i].keeper > 0;
-		is_failing |= s->slots[i].failures > 0;
-	}
-	return is_failing || !has_keeper ? "failing" : "starting";
-}
-
-static json_t *pool_status(const struct sup *s, const struct weir_conf_pool *p)
-{
-	json_t *workers = json_array(), *prefixes = json_array();
-	size_t i;
-
-	for (i = p->first_slot; i < p->first_slot + p->slots; i++)
-		json_array_append_new(workers, worker_status(s, (uint32_t)i));
-	for (i = 0; i < s->config->prefixes_count; i++)
-		if (s->config->prefixes[i].pool == p->id)
-			json_array_append_new(prefixes, json_string(s->config->prefixes[i].text));
-	return json_pack("{s:s, s:s, s:s, s:i, s:b, s:o, s:o}", "state", pool_state(s, p), "root", p->root, "user",
-			 p->user, "threads", (int)p->threads, "kernel_cache", p->kernel_cache && s->dp, "prefixes",
-			 prefixes, "workers", workers);
-}
-
 json_t *sup_control_status(struct sup *s, const json_t *request)
 {
 	const struct weir_config *c = s->config;
@@ -114,7 +77,7 @@ json_t *sup_control_status(struct sup *s, const json_t *request)
 	for (i = 0; i < c->listens_count; i++)
 		json_array_append_new(listens, json_string(c->listens[i].text));
 	for (i = 0; i < c->pools_count; i++)
-		json_object_set_new(pools, c->pools[i].name, pool_status(s, &c->pools[i]));
+		json_object_set_new(pools, c->pools[i].name, sup_pool_json(s, &s->pools[i]));
 	return json_pack("{s:b, s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:o, s:o, s:o}", "ok", 1, "version", WEIR_VERSION,
 			 "instance", c->name, "pid", (int)getpid(), "started_at", (json_int_t)s->started_at, "now",
 			 (json_int_t)weir_realtime_s(), "config", c->file ? c->file : "", "control", c->control,

@@ -86,18 +86,29 @@ static struct weir_metrics_slot sum_slots(const struct sup *s, const struct weir
 static json_t *pool(const struct sup *s, const struct weir_conf_pool *p, const struct weir_pool_stats *k)
 {
 	struct weir_metrics_slot sum = sum_slots(s, p);
-	uint64_t gained = sum.accepted + sum.received, lost = sum.closed + sum.recalled + sum.passed_on, queued = 0;
+	uint64_t gained = sum.accepted + sum.received, lost = sum.closed + sum.recalled + sum.passed_on;
+	const struct sup_pool *sp = &s->pools[p->id - 1];
 	json_t *j = json_object();
-	unsigned i;
+	int r;
 
-	for (i = p->first_slot; i < p->first_slot + p->slots; i++)
-		queued += sup_sockets_queued(s, &s->slots[i]);
 #define WEIR_ROW(name, help) set_count(j, #name, sum.name);
 #include "metrics/counters.def"
 #undef WEIR_ROW
 	set_count(j, "restarts", sum.restarts);
 	set_count(j, "active", gained > lost ? gained - lost : 0);
-	set_count(j, "queue_depth", queued);
+	set_count(j, "crashes", sup_pool_sum(s, sp, crashes));
+	set_count(j, "recycles", sup_pool_sum(s, sp, recycles));
+	set_count(j, "threads", sup_pool_sum(s, sp, threads));
+	set_count(j, "threads_busy", sup_pool_sum(s, sp, threads_busy));
+	set_count(j, "queue_depth", sup_queue_depth(s, sp));
+	set_count(j, "queue_limit", p->queue_length);
+	set_count(j, "queue_oldest_ms", sup_queue_oldest_ms(s, sp));
+	for (r = WEIR_REFUSAL_NONE + 1; r < WEIR_REFUSAL__MAX; r++) {
+		char key[48];
+
+		snprintf(key, sizeof(key), "refused_%s", weir_refusal_phrase((enum weir_refusal)r));
+		set_count(j, key, k->refused[r]);
+	}
 	set_count(j, "hits", k->hits);
 	set_count(j, "hit_bytes", k->hit_bytes);
 	set_count(j, "misses", k->misses);

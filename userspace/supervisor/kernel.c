@@ -68,6 +68,8 @@ int sup_kernel_attach(struct sup *s)
 	if (!s->dp)
 		return 0;
 	r = configure(s);
+	if (r == 0)
+		r = sup_queues_init(s);
 	if (r < 0)
 		return without(s, r, "cannot fill the BPF maps", "the kernel refused a row");
 	r = weir_dataplane_attach(s->dp, s->config, why);

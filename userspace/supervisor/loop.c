@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -47,13 +48,19 @@ int sup_loop_new(struct sup *s)
 	s->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	s->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (s->signal_fd < 0 || s->timer_fd < 0 || s->epoll_fd < 0)
+	if (s->wake_fd < 0)
+		s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->signal_fd < 0 || s->timer_fd < 0 || s->epoll_fd < 0 || s->wake_fd < 0)
 		return -errno;
 	r = arm_timer(s);
 	if (r == 0)
 		r = watch(s, s->signal_fd);
 	if (r == 0)
 		r = watch(s, s->timer_fd);
+	if (r == 0)
+		r = watch(s, s->wake_fd);
+	if (r == 0)
+		r = watch(s, sup_refuser_fd(s));
 	if (r == 0)
 		r = watch(s, weir_ipc_server_fd(s->ipc));
 	return r;
@@ -74,6 +81,22 @@ void sup_stop(struct sup *s)
 	sup_slots_signal(s, SIGTERM);
 }
 
+/* A keeper, or a program that was run for a pool. */
+static void on_death(struct sup *s)
+{
+	sup_slots_reap(s);
+	sup_pools_look(s);
+	sup_slots_start(s);
+}
+
+static void on_news(struct sup *s)
+{
+	uint64_t count;
+
+	(void)!read(s->wake_fd, &count, sizeof(count));
+	sup_pools_look(s);
+}
+
 static void on_signal(struct sup *s)
 {
 	struct signalfd_siginfo info;
@@ -81,8 +104,7 @@ static void on_signal(struct sup *s)
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		switch (info.ssi_signo) {
 		case SIGCHLD:
-			sup_slots_reap(s);
-			sup_slots_start(s);
+			on_death(s);
 			break;
 		case SIGHUP:
 			weir_warn("reload (SIGHUP) is not possible in this version: the configuration stays as it is; "
@@ -97,12 +119,20 @@ static void on_signal(struct sup *s)
 static void on_tick(struct sup *s)
 {
 	uint64_t ticks;
+	size_t i;
 
 	if (read(s->timer_fd, &ticks, sizeof(ticks)) < 0 && errno == ECANCELED)
 		(void)arm_timer(s); /* somebody has set the clock */
 	if (s->dp)
 		weir_dataplane_tick(s->dp);
 	weir_ipc_server_expire(s->ipc);
+	for (i = 0; i < s->config->pools_count && !s->is_stopping; i++) {
+		sup_queue_tick(s, &s->pools[i]);
+		sup_recycle_tick(s, &s->pools[i]);
+		sup_cpu_tick(s, &s->pools[i]);
+	}
+	sup_refuser_dispatch(s);
+	sup_pools_look(s);
 	sup_slots_start(s);
 }
 
@@ -127,8 +157,14 @@ void sup_loop_run(struct sup *s)
 			on_signal(s);
 		else if (n == 1 && e.data.fd == s->timer_fd)
 			on_tick(s);
-		else if (n == 1)
+		else if (n == 1 && e.data.fd == s->wake_fd)
+			on_news(s);
+		else if (n == 1 && e.data.fd == sup_refuser_fd(s))
+			sup_refuser_dispatch(s);
+		else if (n == 1 && e.data.fd == weir_ipc_server_fd(s->ipc))
 			weir_ipc_server_dispatch(s->ipc);
+		else if (n == 1) /* the pidfd of a keeper */
+			on_death(s);
 		check_stop(s);
 	}
 }

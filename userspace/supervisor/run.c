@@ -84,6 +84,12 @@ static int start(struct sup *s)
 	if (r == 0)
 		r = sup_slots_new(s);
 	if (r == 0)
+		r = sup_state_new(s);
+	if (r == 0)
+		r = sup_pools_new(s);
+	if (r == 0)
+		r = sup_refuser_new(s);
+	if (r == 0)
 		r = sup_loop_new(s);
 	if (r < 0)
 		return weir_err(r, "cannot start");
@@ -104,14 +110,18 @@ static int start(struct sup *s)
 
 static void finish(struct sup *s)
 {
-	int *const fds[] = { &s->epoll_fd, &s->signal_fd, &s->timer_fd };
+	int *const fds[] = { &s->epoll_fd, &s->signal_fd, &s->timer_fd, &s->wake_fd };
 	size_t i;
 
 	sup_sockets_close(s);
 	s->dp = weir_dataplane_free(s->dp);
 	if (s->ipc)
 		weir_ipc_server_flush(s->ipc, 200);
+	sup_cgroup_remove(s);
+	sup_refuser_free(s);
+	sup_state_free(s, true);
 	sup_unlock(s);
+	sup_pools_free(s);
 	sup_slots_free(s);
 	s->routes = weir_route_free(s->routes);
 	s->config = weir_config_free(s->config);
@@ -122,7 +132,7 @@ static void finish(struct sup *s)
 
 int sup_run(const struct weir_conf_options *options)
 {
-	struct sup s = { .lock_fd = -1, .epoll_fd = -1, .signal_fd = -1, .timer_fd = -1 };
+	struct sup s = { .lock_fd = -1, .epoll_fd = -1, .signal_fd = -1, .timer_fd = -1, .wake_fd = -1 };
 	int r;
 
 	memset(s.pass_tx, 0xff, sizeof(s.pass_tx));

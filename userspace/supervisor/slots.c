@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Keepers: starts one for each slot, notices its death, starts it again, ever more slowly while it dies young. */
+/* Keepers: starts one for each slot of a pool that shall run, notices its death, starts it again, ever more slowly while it
+ * dies young; sends orders. A keeper may be another supervisor's child: pidfds tell of those. */
 #include "supervisor/supervisor_priv.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -20,6 +22,8 @@ static int open_pass(struct sup *s, uint16_t pool)
 {
 	int pair[2], bytes = PASS_BYTES;
 
+	if (s->pass_tx[pool] >= 0)
+		return 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return -errno;
 	(void)setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
@@ -39,29 +43,25 @@ static int new_slot(struct sup *s, const struct weir_conf_pool *pool)
 	for (i = 0; i < listens; i++)
 		slot->listeners[i].fd = -1;
 	slot->pool = pool;
+	slot->pidfd = -1;
 	s->slots_count++;
 	return 0;
 }
 
 int sup_slots_new(struct sup *s)
 {
-	size_t i, count = 0, bytes = WEIR_SLOTS_MAX * sizeof(*s->metrics);
+	size_t i, count = 0;
 	unsigned n;
-	void *shared;
 	int r = 0;
 
 	for (i = 0; i < s->config->pools_count; i++)
 		count += s->config->pools[i].slots;
 	s->slots = calloc(count, sizeof(*s->slots));
-	shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (!s->slots || shared == MAP_FAILED)
+	if (!s->slots)
 		return -ENOMEM;
-	s->metrics = shared;
-	for (i = 0; r == 0 && i < s->config->pools_count; i++) {
-		r = open_pass(s, s->config->pools[i].id);
+	for (i = 0; r == 0 && i < s->config->pools_count; i++)
 		for (n = 0; r == 0 && n < s->config->pools[i].slots; n++)
 			r = new_slot(s, &s->config->pools[i]);
-	}
 	return r;
 }
 
@@ -69,8 +69,11 @@ void sup_slots_free(struct sup *s)
 {
 	size_t i;
 
-	for (i = 0; i < s->slots_count; i++)
+	for (i = 0; i < s->slots_count; i++) {
+		if (s->slots[i].pidfd >= 0)
+			close(s->slots[i].pidfd);
 		free(s->slots[i].listeners);
+	}
 	free(s->slots);
 	s->slots = NULL;
 	s->slots_count = 0;
@@ -80,13 +83,10 @@ void sup_slots_free(struct sup *s)
 			close(s->pass_rx[i]);
 		}
 	}
-	if (s->metrics)
-		(void)munmap(s->metrics, WEIR_SLOTS_MAX * sizeof(*s->metrics));
-	s->metrics = NULL;
 }
 
 /* In the child. */
-__attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_t number, pid_t parent)
+__attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_t number, const char *cgroup)
 {
 	const struct sup_slot *slot = &s->slots[number];
 	struct wrk_setup setup = {
@@ -102,12 +102,12 @@ __attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_
 		.tickets_fd = -1,
 		.queue_fd = -1,
 		.metrics = &s->metrics[number],
+		.wake_fd = s->wake_fd,
+		.clock_fd = -1,
+		.cgroup = cgroup,
 	};
 
-	/* A slot never outlives its supervisor. Ctrl-C at a terminal reaches the whole group: the order to drain comes
-	 * from the supervisor alone. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
-		_exit(EXIT_FAILURE);
+	/* Ctrl-C at a terminal reaches the whole group: the order to drain comes from the supervisor alone. */
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)sigprocmask(SIG_SETMASK, &s->signals_before, NULL);
@@ -116,6 +116,7 @@ __attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_
 
 		weir_dataplane_pool_fds(s->dp, slot->pool->id, setup.cache_fds, &setup.tickets_fd,
 					&setup.queue_fd);
+		setup.clock_fd = weir_dataplane_clock_fd(s->dp);
 		memcpy(setup.cache_secret, secret, sizeof(setup.cache_secret));
 	}
 	wrk_keeper_main(&setup);
@@ -124,10 +125,15 @@ __attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_
 static void start(struct sup *s, uint32_t number)
 {
 	struct sup_slot *slot = &s->slots[number];
-	pid_t parent = getpid(), pid = fork();
+	struct epoll_event e = { .events = EPOLLIN };
+	const char *cgroup = sup_cgroup_make(s, slot->pool, number);
+	pid_t pid;
 
+	if (open_pass(s, slot->pool->id) < 0)
+		weir_warn("pool '%s' gets no requests from other pools' workers", slot->pool->name);
+	pid = fork();
 	if (pid == 0)
-		become_keeper(s, number, parent);
+		become_keeper(s, number, cgroup);
 	slot->started_ms = weir_now_ms();
 	if (pid < 0) {
 		slot->retry_ms = slot->started_ms + RETRY_MS_MAX;
@@ -136,6 +142,11 @@ static void start(struct sup *s, uint32_t number)
 		return;
 	}
 	slot->keeper = pid;
+	slot->is_ending = false;
+	slot->pidfd = e.data.fd = pidfd_open(pid, 0);
+	if (slot->pidfd >= 0)
+		(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, slot->pidfd, &e);
+	sup_state_note_slot(s, number);
 }
 
 void sup_slots_start(struct sup *s)
@@ -144,7 +155,8 @@ void sup_slots_start(struct sup *s)
 	uint32_t i;
 
 	for (i = 0; i < s->slots_count && !s->is_stopping; i++)
-		if (!s->slots[i].keeper && s->slots[i].retry_ms <= now)
+		if (!s->slots[i].keeper && s->slots[i].retry_ms <= now &&
+		    sup_pool_of(s, &s->slots[i])->want == SUP_WANT_RUN)
 			start(s, i);
 }
 
@@ -152,7 +164,9 @@ static void say_how_it_ended(const struct sup_slot *slot, int status, uint64_t r
 {
 	char how[64];
 
-	if (WIFSIGNALED(status))
+	if (status < 0)
+		snprintf(how, sizeof(how), "has ended");
+	else if (WIFSIGNALED(status))
 		snprintf(how, sizeof(how), "was killed by signal %d (%s)", WTERMSIG(status),
 			 strsignal(WTERMSIG(status)));
 	else
@@ -166,17 +180,36 @@ static void note_death(struct sup *s, struct sup_slot *slot, int status)
 	struct weir_metrics_slot *m = &s->metrics[slot - s->slots];
 	uint64_t now = weir_now_ms(), pause = 0;
 
-	if (!s->is_stopping) {
+	if (!s->is_stopping && !slot->is_ending) {
 		slot->failures = now - slot->started_ms < YOUNG_MS ? slot->failures + 1 : 0;
 		if (slot->failures > 1)
 			pause = MIN(RETRY_MS_MAX, 250U << MIN(slot->failures, 8U));
 		say_how_it_ended(slot, status, pause);
 		weir_metrics_add(m, restarts, 1);
+		weir_metrics_add(m, crashes, 1);
 	}
 	slot->keeper = 0;
 	slot->retry_ms = now + pause;
+	if (slot->pidfd >= 0) {
+		(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, slot->pidfd, NULL);
+		close(slot->pidfd);
+	}
+	slot->pidfd = -1;
+	slot->recycle_ms = 0;
+	weir_metrics_set(m, slot_state, WEIR_SLOT_NONE);
 	weir_metrics_set(m, keeper_pid, 0);
 	weir_metrics_set(m, worker_pid, 0);
+	weir_metrics_set(m, old_pid, 0);
+	weir_metrics_set(m, threads, 0);
+	weir_metrics_set(m, threads_busy, 0);
+	sup_state_note_slot(s, (uint32_t)(slot - s->slots));
+}
+
+static bool has_ended(const struct sup_slot *slot)
+{
+	struct pollfd p = { .fd = slot->pidfd, .events = POLLIN };
+
+	return slot->keeper && slot->pidfd >= 0 && poll(&p, 1, 0) == 1;
 }
 
 void sup_slots_reap(struct sup *s)
@@ -185,10 +218,23 @@ void sup_slots_reap(struct sup *s)
 	size_t i;
 	pid_t pid;
 
+	/* programs that were run for a pool end here too */
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		for (i = 0; i < s->slots_count; i++)
 			if (s->slots[i].keeper == pid)
 				note_death(s, &s->slots[i], status);
+	for (i = 0; i < s->slots_count; i++)
+		if (has_ended(&s->slots[i]))
+			note_death(s, &s->slots[i], -1);
+}
+
+static int send_signal(const struct sup_slot *slot, int number)
+{
+	if (!slot->keeper)
+		return -ESRCH;
+	if (slot->pidfd >= 0)
+		return pidfd_send_signal(slot->pidfd, number, NULL, 0) < 0 ? -errno : 0;
+	return kill(slot->keeper, number) < 0 ? -errno : 0;
 }
 
 void sup_slots_signal(struct sup *s, int signal)
@@ -196,8 +242,35 @@ void sup_slots_signal(struct sup *s, int signal)
 	size_t i;
 
 	for (i = 0; i < s->slots_count; i++)
-		if (s->slots[i].keeper > 0)
-			(void)kill(s->slots[i].keeper, signal);
+		(void)send_signal(&s->slots[i], signal);
+}
+
+void sup_slot_end(struct sup_slot *slot)
+{
+	slot->is_ending = true;
+	slot->wants_recycle = false;
+	(void)send_signal(slot, SIGTERM);
+}
+
+int sup_slot_order(struct sup_slot *slot, enum wrk_order order, enum wrk_reason reason)
+{
+	const union sigval value = { .sival_int = (int)((unsigned)order | (unsigned)reason << 8) };
+
+	if (!slot->keeper || has_ended(slot))
+		return -ESRCH;
+	return sigqueue(slot->keeper, WRK_ORDER, value) < 0 ? -errno : 0;
+}
+
+enum weir_slot_state sup_slot_state(const struct sup *s, const struct sup_slot *slot)
+{
+	uint64_t state = weir_metrics_get(&s->metrics[sup_slot_number(s, slot)], slot_state);
+
+	if (!slot->keeper)
+		return WEIR_SLOT_NONE;
+	if (slot->is_ending)
+		return WEIR_SLOT_STOPPING;
+	return state == WEIR_SLOT_NONE || state > WEIR_SLOT_STOPPING ? WEIR_SLOT_STARTING :
+								       (enum weir_slot_state)state;
 }
 
 bool sup_slots_are_gone(const struct sup *s)

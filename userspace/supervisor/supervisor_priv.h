@@ -20,9 +20,64 @@ struct sup_slot {
 	struct wrk_listener *listeners; /* one per endpoint; fd -1 once the instance stops */
 
 	pid_t keeper;	     /* 0: none */
+	int pidfd;	     /* of the keeper; -1: none */
+	bool is_ending;	     /* it was told to end */
 	uint64_t started_ms; /* when the keeper was started */
 	uint64_t retry_ms;   /* keeper is 0: when to start the next one */
 	unsigned failures;   /* keepers in a row that died young */
+
+	bool wants_recycle;  /* its turn comes when no other slot of the pool is at it */
+	enum wrk_reason reason;
+	uint64_t recycle_ms; /* when it was told to; 0: it is not recycling */
+	uint64_t recycle_ends; /* recycles and failures that it had ended before */
+
+	uint64_t cpu_pid;    /* of the worker that is measured */
+	uint64_t cpu_ticks;  /* that it had used when the interval began */
+};
+
+/* What shall become of a pool. */
+enum sup_want {
+	SUP_WANT_RUN,
+	SUP_WANT_STOPPED,  /* `weir pool stop` */
+	SUP_WANT_DISABLED, /* `weir pool disable`: start does not help, enable does */
+	SUP_WANT_OFFLINE,  /* rapid-fail protection */
+	SUP_WANT_PAUSED,   /* used up its CPU time, until the interval ends */
+};
+
+enum sup_pool_state {
+	SUP_POOL_STARTING,
+	SUP_POOL_STARTED,
+	SUP_POOL_WAITING, /* on demand: no worker until a request comes */
+	SUP_POOL_STOPPING,
+	SUP_POOL_STOPPED,
+	SUP_POOL_DISABLED,
+	SUP_POOL_OFFLINE,
+	SUP_POOL_PAUSED,
+};
+
+#define SUP_CRASHES_MAX 64
+
+struct sup_pool {
+	const struct weir_conf_pool *conf; /* fixed after init, as `slots` */
+	struct sup_slot *slots;
+	enum sup_want want;
+	enum weir_refusal refusal;     /* what the kernel side does now */
+	uint64_t starting_ms;	       /* since when no worker is ready that should be; 0: one is */
+	bool is_refused_here;	       /* its listening sockets are answered by refuse.c */
+
+	uint64_t crashes_seen;	       /* of all its slots */
+	uint64_t crash_ms[SUP_CRASHES_MAX]; /* a ring of the last ones */
+	unsigned crash_next;
+
+	uint64_t arrived, taken;       /* of its queue, at the last look */
+	uint64_t taken_ms;	       /* since when `taken` has not moved while something waits */
+	unsigned still;		       /* looks without a change */
+	uint64_t refused_seen[WEIR_REFUSAL__MAX];
+
+	int minute;		       /* of the local day, at the last look at the schedule */
+	int watch_fd;		       /* inotify of periodic_restart_files; -1 */
+	uint64_t cpu_ms;	       /* when the CPU interval began */
+	bool is_cpu_said;	       /* a message about it was logged in this interval */
 };
 
 struct sup {
@@ -31,9 +86,11 @@ struct sup {
 	struct weir_route_table *routes;
 	struct weir_dataplane *dp;	   /* NULL: no XDP */
 	char no_dp[320];		   /* why there is none */
+	struct sup_state *state;	   /* what the next supervisor finds, see state.c */
 	struct weir_metrics_slot *metrics; /* WEIR_SLOTS_MAX, shared with the workers */
 	struct sup_slot *slots;
 	size_t slots_count;
+	struct sup_pool *pools;		   /* by id - 1 */
 	int pass_tx[WEIR_POOLS_MAX];	   /* by pool id; -1: none */
 	int pass_rx[WEIR_POOLS_MAX];
 	struct weir_ipc_server *ipc;
@@ -41,6 +98,8 @@ struct sup {
 	int epoll_fd;
 	int signal_fd;
 	int timer_fd;
+	int wake_fd;			   /* eventfd: a keeper has news in the metrics */
+	struct sup_refuser *refuser;
 	sigset_t signals_before;
 	int64_t started_at;		   /* CLOCK_REALTIME seconds */
 
@@ -59,6 +118,12 @@ void sup_sockets_close(struct sup *s);
 /* Connections that wait for accept() in the sockets of a slot. */
 uint64_t sup_sockets_queued(const struct sup *s, const struct sup_slot *slot);
 
+/* state.c: a file beside the control socket that is mapped by the supervisor: who the keepers are and which of their
+ * descriptors are which, for the next supervisor; behind it the metrics, which the workers share. */
+int sup_state_new(struct sup *s);
+void sup_state_free(struct sup *s, bool is_over); /* is_over: removes the file */
+void sup_state_note_slot(struct sup *s, uint32_t number);
+
 /* slots.c: keepers. */
 int sup_slots_new(struct sup *s);
 void sup_slots_free(struct sup *s);
@@ -66,6 +131,55 @@ void sup_slots_start(struct sup *s); /* those that are due */
 void sup_slots_reap(struct sup *s);
 void sup_slots_signal(struct sup *s, int signal);
 bool sup_slots_are_gone(const struct sup *s);
+void sup_slot_end(struct sup_slot *slot);
+int sup_slot_order(struct sup_slot *slot, enum wrk_order order, enum wrk_reason reason);
+enum weir_slot_state sup_slot_state(const struct sup *s, const struct sup_slot *slot);
+
+/* pool.c: the state machine. */
+int sup_pools_new(struct sup *s);
+void sup_pools_free(struct sup *s);
+struct sup_pool *sup_pool_of(const struct sup *s, const struct sup_slot *slot);
+struct sup_pool *sup_pool_find(const struct sup *s, const char *name);
+enum sup_pool_state sup_pool_state(const struct sup *s, const struct sup_pool *p);
+const char *sup_pool_state_name(enum sup_pool_state state);
+void sup_pool_want(struct sup *s, struct sup_pool *p, enum sup_want want);
+void sup_pools_look(struct sup *s); /* a keeper has news, or a second has passed */
+uint32_t sup_slot_number(const struct sup *s, const struct sup_slot *slot);
+/* Adds up a counter of a pool's slots. */
+#define sup_pool_sum(s, p, name)                                                                                       \
+	({                                                                                                             \
+		uint64_t _sum = 0;                                                                                     \
+		unsigned _i;                                                                                           \
+		for (_i = 0; _i < (p)->conf->slots; _i++)                                                              \
+			_sum += weir_metrics_get(&(s)->metrics[(p)->conf->first_slot + _i], name);                     \
+		_sum;                                                                                                  \
+	})
+
+/* recycle.c: who is recycled, and when. */
+void sup_recycle(struct sup_pool *p, enum wrk_reason reason);
+bool sup_recycle_is_under_way(const struct sup_pool *p);
+void sup_recycle_step(struct sup *s, struct sup_pool *p);
+void sup_recycle_tick(struct sup *s, struct sup_pool *p);
+int sup_recycle_watch(struct sup_pool *p); /* logs */
+
+/* cpu.c */
+void sup_cpu_tick(struct sup *s, struct sup_pool *p);
+/* Makes the cgroup of a slot, where there is need and permission. NULL: none; static. */
+const char *sup_cgroup_make(const struct sup *s, const struct weir_conf_pool *conf, uint32_t number);
+void sup_cgroup_remove(const struct sup *s);
+
+/* queue.c: the request queues that the kernel side counts. */
+int sup_queues_init(struct sup *s); /* the canned refusals */
+void sup_queue_tick(struct sup *s, struct sup_pool *p);
+uint64_t sup_queue_depth(const struct sup *s, const struct sup_pool *p);
+uint64_t sup_queue_oldest_ms(const struct sup *s, const struct sup_pool *p);
+
+/* refuse.c: connections to a pool without workers get a 503 here, unread. */
+int sup_refuser_new(struct sup *s);
+void sup_refuser_free(struct sup *s);
+int sup_refuser_fd(const struct sup *s);
+void sup_refuser_dispatch(struct sup *s);
+void sup_refuser_watch(struct sup *s, struct sup_pool *p, bool is_on);
 
 /* kernel.c: the dataplane, or the reason why there is none. Logs. */
 int sup_kernel_load(struct sup *s);
@@ -88,6 +202,11 @@ json_t *sup_control_status(struct sup *s, const json_t *request);
 json_t *sup_control_cache_list(struct sup *s, const json_t *request);
 json_t *sup_control_cache_purge(struct sup *s, const json_t *request);
 json_t *sup_control_cache_flush(struct sup *s, const json_t *request);
+json_t *sup_control_pool_list(struct sup *s, const json_t *request);
+json_t *sup_control_pool_show(struct sup *s, const json_t *request);
+json_t *sup_control_pool_do(struct sup *s, const json_t *request);
+json_t *sup_control_queue(struct sup *s, const json_t *request);
+json_t *sup_pool_json(const struct sup *s, const struct sup_pool *p); /* state, workers, queue */
 json_t *sup_control_conn_list(struct sup *s, const json_t *request);
 json_t *sup_control_route(struct sup *s, const json_t *request);
 json_t *sup_control_why(struct sup *s, const json_t *request);

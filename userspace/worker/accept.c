@@ -88,6 +88,6 @@ void wrk_accept(struct wrk_thread *t, size_t listener)
 	n = sizeof(a);
 	if (is_any(&c->key.server) && getsockname(fd, &a.any, &n) == 0)
 		to_mapped(&a, &c->key.server, &c->key.server_port);
-	c->deadline_ms = weir_now_ms() + t->w->setup->pool->header_ms;
+	__atomic_store_n(&c->deadline_ms, weir_now_ms() + t->w->setup->pool->keepalive_ms, __ATOMIC_RELAXED);
 	wrk_serve(t, c, 0);
 }

@@ -5,6 +5,7 @@
 #include "worker/wrk_priv.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -28,6 +29,17 @@ union control {
 	char bytes[CMSG_SPACE(sizeof(int))];
 };
 
+static int send_message(int to, struct msghdr *m, int fd)
+{
+	struct cmsghdr *cm = CMSG_FIRSTHDR(m);
+
+	cm->cmsg_level = SOL_SOCKET;
+	cm->cmsg_type = SCM_RIGHTS;
+	cm->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cm), &fd, sizeof(fd));
+	return sendmsg(to, m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
 int wrk_pass_on(struct wrk_thread *t, struct wrk_conn *c, uint16_t pool, struct weir_str rest)
 {
 	const struct wrk_setup *setup = t->w->setup;
@@ -47,22 +59,19 @@ int wrk_pass_on(struct wrk_thread *t, struct wrk_conn *c, uint16_t pool, struct 
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
-	struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
+	int r;
 
 	if (to < 0)
 		return -ENOTCONN;
-	cm->cmsg_level = SOL_SOCKET;
-	cm->cmsg_type = SCM_RIGHTS;
-	cm->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cm), &fd, sizeof(fd));
 	/* The socket lives on elsewhere: closing our descriptor would not take it out of the epoll set. */
 	if (c->in_epoll && epoll_ctl(t->w->base->epoll_fd, EPOLL_CTL_DEL, fd, NULL) < 0)
 		return -errno;
 	c->in_epoll = false;
 	__atomic_store_n(&c->phase, WRK_PHASE_PASSED, __ATOMIC_RELEASE);
-	if (sendmsg(to, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+	r = send_message(to, &m, fd);
+	if (r < 0) {
 		c->phase = WRK_PHASE_HEAD;
-		return -errno;
+		return r;
 	}
 	weir_metrics_add(setup->metrics, passed_on, 1);
 	wrk_conn_free(&t->w->base->table, c);
@@ -107,7 +116,58 @@ void wrk_pass_receive(struct wrk_thread *t)
 	c->consumed = head.consumed;
 	c->sent = head.sent;
 	c->endpoint = head.endpoint;
-	c->deadline_ms = weir_now_ms() + t->w->setup->pool->header_ms;
+	__atomic_store_n(&c->deadline_ms, weir_now_ms() + t->w->setup->pool->keepalive_ms, __ATOMIC_RELAXED);
 	weir_metrics_add(t->w->setup->metrics, received, 1);
 	wrk_serve_received(t, c, head.bytes);
+}
+
+static void to_flow_side(const struct sockaddr_storage *a, struct weir_addr *ret_addr, __be16 *ret_port)
+{
+	if (a->ss_family == AF_INET6) {
+		memcpy(ret_addr, &((const struct sockaddr_in6 *)a)->sin6_addr, sizeof(*ret_addr));
+		*ret_port = ((const struct sockaddr_in6 *)a)->sin6_port;
+	} else {
+		*ret_addr = (struct weir_addr){
+			{ 0, 0, htonl(0xffff), ((const struct sockaddr_in *)a)->sin_addr.s_addr }
+		};
+		*ret_port = ((const struct sockaddr_in *)a)->sin_port;
+	}
+}
+
+int wrk_pass_new(int to, int fd, uint16_t endpoint)
+{
+	struct pass_head head = { .endpoint = endpoint };
+	struct iovec iov[] = { { &head, sizeof(head) } };
+	union control control = { .bytes = { 0 } };
+	struct msghdr m = {
+		.msg_iov = iov,
+		.msg_iovlen = ARRAY_SIZE(iov),
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	struct sockaddr_storage client, server;
+	socklen_t n = sizeof(client), k = sizeof(server);
+
+	if (getpeername(fd, (struct sockaddr *)&client, &n) < 0 || getsockname(fd, (struct sockaddr *)&server, &k) < 0)
+		return -errno;
+	to_flow_side(&client, &head.key.client, &head.key.client_port);
+	to_flow_side(&server, &head.key.server, &head.key.server_port);
+	return send_message(to, &m, fd);
+}
+
+int wrk_pass_take(int from)
+{
+	struct pass_head head;
+	struct iovec iov[] = { { &head, sizeof(head) } };
+	union control control;
+	struct msghdr m = {
+		.msg_iov = iov,
+		.msg_iovlen = ARRAY_SIZE(iov),
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+
+	if (recvmsg(from, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
+		return -errno;
+	return received_fd(&m);
 }

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What a dead worker left: the connection table and the epoll set. Runs in its successor before any thread does.
- * Idle and queued connections go on; a request that was in flight is answered 503 if nothing of its response can
- * have been sent. */
+/* What a dead worker left: the connection table and the epoll set. Runs in another worker of the slot, its successor
+ * or one that took over before: first of all, and whenever the keeper has buried one. Idle and queued connections go
+ * on; a request that was in flight is answered 503 if nothing of its response can have been sent. */
 #include "worker/wrk_priv.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
-#include <sys/epoll.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "common/clock.h"
 
-#define RECOVERER (WRK_THREADS_MAX + 2) /* as a thread number */
+#define RECOVERER (WRK_THREADS_MAX + 2) /* as the index of a thread */
 
 /* What the socket itself has given and taken since accept(), modulo 2^32. */
 struct totals {
@@ -53,31 +52,8 @@ static bool is_between_requests(struct wrk_conn *c, const struct totals *socket)
 	return true;
 }
 
-/* In the epoll set, and reported again if something waits. */
-static int arm(struct wrk_worker *w, struct wrk_conn *c, int fd)
-{
-	struct epoll_event e = {
-		.events = EPOLLIN | EPOLLRDHUP | EPOLLET,
-		.data.u64 = wrk_event_tag(WRK_SOURCE_CONN, (uint32_t)fd),
-	};
-
-	c->in_epoll = true;
-	if (epoll_ctl(w->base->epoll_fd, EPOLL_CTL_MOD, fd, &e) == 0 ||
-	    (errno == ENOENT && epoll_ctl(w->base->epoll_fd, EPOLL_CTL_ADD, fd, &e) == 0))
-		return 0;
-	return -errno;
-}
-
-/* Resets what cannot be made good, so that the client does not take half a response for a whole one. */
-static void reset(struct wrk_worker *w, struct wrk_conn *c, int fd)
-{
-	const struct linger now = { .l_onoff = 1 };
-
-	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	wrk_conn_close(w, c);
-}
-
-static void apologize(struct wrk_worker *w, struct wrk_conn *c, int fd, const struct totals *socket)
+/* False: closed. */
+static bool apologize(struct wrk_worker *w, struct wrk_conn *c, int fd, const struct totals *socket)
 {
 	static const char sorry[] = "HTTP/1.1 503 Service Unavailable\r\n"
 				    "Server: weir\r\n"
@@ -90,49 +66,70 @@ static void apologize(struct wrk_worker *w, struct wrk_conn *c, int fd, const st
 	if (!is_complete) {
 		if (has_begun || c->phase != WRK_PHASE_HEAD ||
 		    send(fd, sorry, sizeof(sorry) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-			reset(w, c, fd);
-			return;
+			wrk_conn_reset(w, c);
+			return false;
 		}
 		weir_metrics_add(w->setup->metrics, responses_5xx, 1);
 	}
-	if (wrk_conn_linger(w, c) == WRK_NEXT_IDLE && arm(w, c, fd) < 0)
+	return wrk_conn_linger(w, c) == WRK_NEXT_IDLE;
+}
+
+/* The entry of a dead owner, which is ours now. False: closed. */
+static bool mend(struct wrk_worker *w, struct wrk_conn *c)
+{
+	int fd = wrk_conn_fd(&w->base->table, c);
+	struct totals socket = { 0 };
+
+	if (c->phase == WRK_PHASE_PASSED) {
 		wrk_conn_close(w, c);
+		return false;
+	}
+	if (ask_socket(fd, &socket) < 0) {
+		wrk_conn_reset(w, c);
+		return false;
+	}
+	if (!is_between_requests(c, &socket))
+		return apologize(w, c, fd, &socket);
+	__atomic_store_n(&c->step, WRK_STEP_NONE, __ATOMIC_RELEASE);
+	__atomic_store_n(&c->deadline_ms, weir_now_ms() + w->setup->pool->keepalive_ms, __ATOMIC_RELAXED);
+	return true;
 }
 
 static void recover(struct wrk_worker *w, struct wrk_conn *c)
 {
-	int fd = wrk_conn_fd(&w->base->table, c);
-	uint32_t state = c->state & 0xff;
-	struct totals socket = { 0 };
+	unsigned me = wrk_thread_number(w->base, RECOVERER);
+	/* acquire: with the owner's name comes the knowledge that it lives, see wrk_table_enter() */
+	uint32_t old = __atomic_load_n(&c->state, __ATOMIC_ACQUIRE);
+	bool was_idle = (old & ~(uint32_t)WRK_HELD) == WRK_IDLE;
 
-	if (state == WRK_FREE)
+	if (old == WRK_FREE || (!was_idle && wrk_table_is_living(&w->base->table, old)))
 		return;
-	c->state = WRK_FLIGHT | RECOVERER << 8;
-	if (c->phase == WRK_PHASE_PASSED) {
-		wrk_conn_close(w, c);
-	} else if (state == WRK_IDLE) {
-		if (arm(w, c, fd) < 0)
-			wrk_conn_close(w, c);
-	} else if (ask_socket(fd, &socket) < 0) {
-		reset(w, c, fd);
-	} else if (!is_between_requests(c, &socket)) {
-		apologize(w, c, fd, &socket);
-	} else {
-		c->step = WRK_STEP_NONE;
-		c->deadline_ms = weir_now_ms() + w->setup->pool->keepalive_ms;
-		if (arm(w, c, fd) < 0)
-			wrk_conn_close(w, c);
+	/* Fails when a living thread has it, or, for a dead owner's, when an event marks it: try again. */
+	while (!__atomic_compare_exchange_n(&c->state, &old, WRK_FLIGHT | me << 8, false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_ACQUIRE))
+		if (was_idle)
+			return;
+	/* The dead may have been told of what waits in an idle one, or not have come to EPOLL_CTL_ADD. */
+	if (was_idle || mend(w, c)) {
+		c->in_epoll = false;
+		wrk_conn_give_back(w, c, me);
 	}
-	/* freed entries stay free: nobody else runs yet */
-	if (c->state != WRK_FREE)
-		c->state = WRK_IDLE;
 }
 
 void wrk_recover(struct wrk_worker *w)
 {
 	const struct wrk_table *t = &w->base->table;
-	uint32_t fd;
+	/* acquire: pairs with the release in wrk_table_bury() */
+	uint32_t fd, deaths = __atomic_load_n(&t->shared->deaths, __ATOMIC_ACQUIRE);
 
-	for (fd = 0; fd <= *t->highest; fd++)
+	if (deaths == __atomic_load_n(&t->shared->recovered, __ATOMIC_RELAXED))
+		return;
+	for (fd = 0; fd <= __atomic_load_n(t->highest, __ATOMIC_RELAXED); fd++)
 		recover(w, &t->conns[fd]);
+	__atomic_store_n(&t->shared->recovered, deaths, __ATOMIC_RELAXED);
+}
+
+void wrk_recover_dead(struct wrk_worker *w, uint32_t generation)
+{
+	wrk_table_bury(&w->base->table, generation);
 }

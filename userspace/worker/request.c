@@ -2,9 +2,12 @@
 /* One request: which pool, which handler, and whether the connection goes on after it. */
 #include "worker/wrk_priv.h"
 
+#include <errno.h>
 #include <netinet/in.h>
+#include <string.h>
 
 #include "common/clock.h"
+#include "common/macro.h"
 
 static const struct weir_str none = { NULL, 0 };
 
@@ -27,6 +30,14 @@ static enum wrk_next finish(struct wrk_thread *t, struct wrk_conn *c, bool is_ke
 	int r = wrk_send_response(t, c, is_keep_alive, is_keep_alive && !has_more);
 
 	count_status(t->w->setup->metrics, t->resp.status);
+	if (r == -EAGAIN) {
+		r = wrk_pending_new(t, c, weir_response_bytes(&t->resp), is_keep_alive, has_more);
+		weir_response_reset(&t->resp);
+		if (r == 0)
+			return WRK_NEXT_PENDING;
+		wrk_conn_reset(t->w, c);
+		return WRK_NEXT_GONE;
+	}
 	weir_response_reset(&t->resp);
 	if (r < 0 || (!is_keep_alive && !has_more)) {
 		wrk_conn_close(t->w, c);
@@ -55,15 +66,19 @@ static bool settle_expectation(struct wrk_thread *t, struct wrk_conn *c, bool ha
 }
 
 /* Fills t->resp. */
-static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix)
+static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+		   struct weir_str rest)
 {
 	const struct weir_call call = {
 		.req = &t->req,
 		.prefix = { prefix->path, strlen(prefix->path) },
+		.head = { rest.p, t->req.head_bytes },
 		.endpoint = c->endpoint,
 	};
 
-	if (!t->w->files)
+	if (t->w->is_debug)
+		weir_debug_serve(&call, &t->resp);
+	else if (!t->w->files)
 		weir_response_error(&t->resp, &t->req, 500, "The pool's root cannot be opened.", NULL, none);
 	else
 		weir_static_serve(t->w->files, &call, &t->resp);
@@ -84,6 +99,17 @@ static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const str
 	return finish(t, c, false, true);
 }
 
+/* For the keeper, should this request end us. */
+static void note_what(const struct weir_request *req, struct wrk_conn *c)
+{
+	size_t method = MIN(req->method_text.n, (size_t)16), target = MIN(req->target.n, WRK_WHAT_BYTES - method - 2);
+
+	memcpy(c->what, req->method_text.p, method);
+	c->what[method] = ' ';
+	memcpy(c->what + method + 1, req->target.p, target);
+	c->what[method + 1 + target] = '\0';
+}
+
 enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struct weir_str rest)
 {
 	const struct wrk_setup *setup = t->w->setup;
@@ -93,7 +119,12 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 	enum wrk_next next;
 
 	weir_response_reset(&t->resp);
-	c->since_ms = weir_now_ms();
+	note_what(req, c);
+	if (__atomic_load_n(&t->w->is_pressed, __ATOMIC_RELAXED) && wrk_request_is_stale(t->w, c)) {
+		wrk_limit_note(t->w, WRK_LIMIT_APP_POOL);
+		weir_response_error(&t->resp, req, 503, "AppPoolTimer", "Retry-After", WEIR_STR("1"));
+		return finish(t, c, false, true);
+	}
 	if (req->form == WEIR_TARGET_ASTERISK) {
 		struct weir_head_marks marks;
 
@@ -105,21 +136,21 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 					 req->host.n, req->path.p, req->path.n);
 		if (!prefix || prefix->pool != setup->pool->id)
 			return hand_on(t, c, prefix, rest);
-		answer(t, c, prefix);
+		answer(t, c, prefix, rest);
 	}
 	is_keep_alive = req->is_keep_alive && !t->resp.must_close && req->body_bytes <= WRK_BODY_MAX &&
-			!__atomic_load_n(&t->w->is_draining, __ATOMIC_RELAXED);
+			!__atomic_load_n(&t->w->is_ending, __ATOMIC_RELAXED);
 	if (has_body && !settle_expectation(t, c, !is_last))
 		is_keep_alive = false;
 	if (is_keep_alive && is_last && !has_body)
 		wrk_ticket_offer(t->w, c, weir_response_bytes(&t->resp));
 	next = finish(t, c, is_keep_alive, has_body || !is_last);
-	if (next != WRK_NEXT_IDLE || !is_keep_alive || !has_body)
+	if ((next != WRK_NEXT_IDLE && next != WRK_NEXT_PENDING) || !is_keep_alive || !has_body)
 		return next;
 	c->phase = WRK_PHASE_BODY;
 	c->is_chunked = req->is_chunked;
 	c->body_left = req->body_bytes;
 	c->body_eaten = 0;
 	c->chunked = (struct weir_chunked){ 0 };
-	return WRK_NEXT_IDLE;
+	return next;
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Responses to the socket: one sendmsg() for what is in memory, sendfile() for the rest. A client that is slow to
- * take it blocks this thread, within a limit. */
+/* Responses to the socket: one sendmsg() for what is in memory, sendfile() for the rest. Never waits: what a full
+ * socket does not take goes to the pump (pump.c). */
 #include "worker/wrk_priv.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -13,82 +12,89 @@
 #include "common/clock.h"
 #include "common/macro.h"
 
-static int wait_writable(struct wrk_thread *t, struct wrk_conn *c)
-{
-	struct pollfd p = { .fd = wrk_conn_fd(&t->w->base->table, c), .events = POLLOUT };
-	int r;
+#define IOV_MAX_HERE (WEIR_PARTS_MAX + 16)
 
-	do {
-		r = poll(&p, 1, WRK_STALL_MS);
-	} while (r < 0 && errno == EINTR);
-	if (r == 0) {
-		weir_metrics_add(t->w->setup->metrics, timeouts, 1);
-		return -ETIMEDOUT;
-	}
-	return r < 0 ? -errno : 0;
-}
-
-static void count_sent(struct wrk_thread *t, struct wrk_conn *c, size_t bytes)
+static void count_sent(struct wrk_worker *w, struct wrk_conn *c, size_t bytes)
 {
 	c->sent += (uint32_t)bytes;
-	weir_metrics_add(t->w->setup->metrics, bytes_sent, bytes);
+	weir_metrics_add(w->setup->metrics, bytes_sent, bytes);
 }
 
-/* Drops `bytes` from the front. Returns the index of the first piece that is left. */
-static size_t advance(struct iovec *iov, size_t from, size_t count, size_t bytes)
+static void advance(struct wrk_out *out, uint64_t bytes)
 {
-	while (from < count && bytes >= iov[from].iov_len)
-		bytes -= iov[from++].iov_len;
-	if (from < count) {
-		iov[from].iov_base = (char *)iov[from].iov_base + bytes;
-		iov[from].iov_len -= bytes;
+	while (out->at < out->count && bytes >= out->parts[out->at].bytes)
+		bytes -= out->parts[out->at++].bytes;
+	if (bytes > 0) {
+		struct weir_part *p = &out->parts[out->at];
+
+		p->bytes -= bytes;
+		if (p->mem && !p->period)
+			p->mem = (const char *)p->mem + bytes;
+		else
+			p->off += bytes;
 	}
-	return from;
 }
 
-static int send_pieces(struct wrk_thread *t, struct wrk_conn *c, struct iovec *iov, size_t count, int flags)
+/* Appends the pieces of memory that repeat until the part, or the room, is used up. True: the part is complete. */
+static bool unroll(const struct weir_part *p, struct iovec *iov, size_t *n)
 {
-	size_t from = 0;
+	uint64_t left = p->bytes, off = p->off % p->period;
 
-	while (from < count) {
-		struct msghdr m = { .msg_iov = iov + from, .msg_iovlen = count - from };
-		ssize_t n = sendmsg(wrk_conn_fd(&t->w->base->table, c), &m, MSG_NOSIGNAL | flags);
+	while (left > 0 && *n < IOV_MAX_HERE) {
+		size_t bytes = MIN(left, p->period - off);
+
+		iov[(*n)++] = (struct iovec){ (char *)(uintptr_t)p->mem + off, bytes };
+		left -= bytes;
+		off = 0;
+	}
+	return left == 0;
+}
+
+static ssize_t send_memory(int fd, const struct wrk_out *out)
+{
+	struct iovec iov[IOV_MAX_HERE];
+	struct msghdr m = { .msg_iov = iov };
+	unsigned i;
+	int flags = MSG_NOSIGNAL;
+
+	for (i = out->at; i < out->count; i++) {
+		const struct weir_part *p = &out->parts[i];
+
+		if (!p->mem) {
+			flags |= MSG_MORE;
+			break;
+		}
+		if (!p->period)
+			iov[m.msg_iovlen++] = (struct iovec){ (void *)(uintptr_t)p->mem, p->bytes };
+		else if (!unroll(p, iov, &m.msg_iovlen))
+			break;
+		if (m.msg_iovlen == IOV_MAX_HERE)
+			break;
+	}
+	return sendmsg(fd, &m, flags);
+}
+
+static ssize_t send_file(int fd, const struct weir_part *p)
+{
+	off_t off = (off_t)p->off;
+	ssize_t n = sendfile(fd, p->fd, &off, MIN(p->bytes, 1u << 30));
+
+	if (n == 0)
+		errno = EIO; /* the file became shorter than the head says */
+	return n > 0 ? n : -1;
+}
+
+int wrk_out_send(struct wrk_worker *w, struct wrk_conn *c, struct wrk_out *out)
+{
+	int fd = wrk_conn_fd(&w->base->table, c);
+
+	while (out->at < out->count) {
+		const struct weir_part *p = &out->parts[out->at];
+		ssize_t n = p->mem ? send_memory(fd, out) : send_file(fd, p);
 
 		if (n >= 0) {
-			count_sent(t, c, (size_t)n);
-			from = advance(iov, from, count, (size_t)n);
-			continue;
-		}
-		if (errno == EAGAIN) {
-			int r = wait_writable(t, c);
-
-			if (r < 0)
-				return r;
-		} else if (errno != EINTR) {
-			return -errno;
-		}
-	}
-	return 0;
-}
-
-static int send_file(struct wrk_thread *t, struct wrk_conn *c, const struct weir_part *p)
-{
-	uint64_t left = p->bytes;
-	off_t off = (off_t)p->off;
-
-	while (left > 0) {
-		ssize_t n = sendfile(wrk_conn_fd(&t->w->base->table, c), p->fd, &off, MIN(left, 1u << 30));
-
-		if (n > 0) {
-			count_sent(t, c, (size_t)n);
-			left -= (uint64_t)n;
-		} else if (n == 0) {
-			return -EIO; /* the file became shorter than the head says */
-		} else if (errno == EAGAIN) {
-			int r = wait_writable(t, c);
-
-			if (r < 0)
-				return r;
+			count_sent(w, c, (size_t)n);
+			advance(out, (uint64_t)n);
 		} else if (errno != EINTR) {
 			return -errno;
 		}
@@ -115,13 +121,8 @@ static size_t complete_head(struct wrk_thread *t, bool is_keep_alive)
 }
 
 /* For a successor that finds the connection in flight, see recover.c. */
-static void note_start(struct wrk_conn *c, const struct weir_response *resp, size_t head_bytes, bool goes_on)
+static void note_start(struct wrk_conn *c, uint64_t bytes, bool goes_on)
 {
-	uint64_t bytes = head_bytes;
-	unsigned i;
-
-	for (i = 0; i < resp->parts_count; i++)
-		bytes += resp->parts[i].bytes;
 	c->sent_start = c->sent;
 	c->sent_goal = c->sent + (uint32_t)bytes;
 	c->goes_on = goes_on;
@@ -132,33 +133,32 @@ static void note_start(struct wrk_conn *c, const struct weir_response *resp, siz
 int wrk_send_response(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool goes_on)
 {
 	const struct weir_response *resp = &t->resp;
-	struct iovec iov[WEIR_PARTS_MAX + 1];
-	size_t count = 1;
+	struct wrk_out *out = &t->todo;
+	uint64_t bytes = complete_head(t, is_keep_alive);
 	unsigned i;
-	int r;
 
-	iov[0] = (struct iovec){ t->out, complete_head(t, is_keep_alive) };
-	note_start(c, resp, iov[0].iov_len, goes_on);
+	out->at = 0;
+	out->count = 1;
+	out->parts[0] = (struct weir_part){ .mem = t->out, .fd = -1, .bytes = bytes };
 	for (i = 0; i < resp->parts_count; i++) {
-		const struct weir_part *p = &resp->parts[i];
-
-		if (p->mem) {
-			iov[count++] = (struct iovec){ (void *)(uintptr_t)p->mem, p->bytes };
+		if (resp->parts[i].bytes == 0)
 			continue;
-		}
-		r = send_pieces(t, c, iov, count, MSG_MORE);
-		if (r == 0)
-			r = send_file(t, c, p);
-		if (r < 0)
-			return r;
-		count = 0;
+		out->parts[out->count++] = resp->parts[i];
+		bytes += resp->parts[i].bytes;
 	}
-	return send_pieces(t, c, iov, count, 0);
+	note_start(c, bytes, goes_on);
+	return wrk_out_send(t->w, c, out);
 }
 
 int wrk_send_text(struct wrk_thread *t, struct wrk_conn *c, struct weir_str text)
 {
-	struct iovec iov = { (void *)(uintptr_t)text.p, text.n };
+	ssize_t n;
 
-	return send_pieces(t, c, &iov, 1, 0);
+	do {
+		n = send(wrk_conn_fd(&t->w->base->table, c), text.p, text.n, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	count_sent(t->w, c, (size_t)n);
+	return (size_t)n == text.n ? 0 : -EPIPE;
 }

@@ -37,33 +37,38 @@ static ptrdiff_t eat_body(struct wrk_conn *c, const char *bytes, size_t count)
 /* Keeps what is left of the input where the next thread, or the next worker, finds it. */
 static void keep_rest(struct wrk_thread *t, struct wrk_conn *c, const char *rest, size_t count)
 {
-	const struct weir_conf_pool *pool = t->w->setup->pool;
-	bool was_partial = c->is_partial;
+	char *slot = wrk_conn_slot(&t->w->base->table, c);
 
 	if (count > 0) {
-		char *slot = wrk_conn_slot(&t->w->base->table, c);
-
 		if (slot != rest)
 			memmove(slot, rest, count);
 		c->was_used = true;
 	}
 	c->in_bytes = (uint32_t)count;
-	__atomic_store_n(&c->step, WRK_STEP_NONE, __ATOMIC_RELEASE);
-	c->is_partial = count > 0 || c->phase == WRK_PHASE_BODY;
-	/* A head or body that has begun keeps its deadline: a byte now and then buys no time. */
-	if (!c->is_partial)
-		c->deadline_ms = weir_now_ms() + pool->keepalive_ms;
-	else if (!was_partial)
-		c->deadline_ms = weir_now_ms() + pool->header_ms;
+}
+
+/* The deadline of a connection that waits for the client. A head that has begun keeps its own: a byte now and then
+ * buys no time. A body's starts anew with each piece. */
+static void rest_until(struct wrk_thread *t, struct wrk_conn *c)
+{
+	const struct weir_conf_pool *pool = t->w->setup->pool;
+	bool was_partial = c->is_partial;
+	unsigned ms;
+
+	c->is_partial = c->phase == WRK_PHASE_HEAD && c->in_bytes > 0;
+	if (c->is_partial && was_partial)
+		return;
+	ms = c->is_partial ? pool->header_ms : c->phase == WRK_PHASE_BODY ? pool->body_ms : pool->keepalive_ms;
+	__atomic_store_n(&c->deadline_ms, weir_now_ms() + ms, __ATOMIC_RELAXED);
 }
 
 /* Everything that can be done with the bytes at hand. */
 static enum wrk_next process(struct wrk_thread *t, struct wrk_conn *c, const char *bytes, size_t count)
 {
-	enum wrk_next next;
+	enum wrk_next next = WRK_NEXT_IDLE;
 	size_t at = 0;
 
-	while (at < count) {
+	while (at < count && next != WRK_NEXT_PENDING) {
 		if (c->phase == WRK_PHASE_BODY) {
 			ptrdiff_t n = eat_body(c, bytes + at, count - at);
 
@@ -76,18 +81,30 @@ static enum wrk_next process(struct wrk_thread *t, struct wrk_conn *c, const cha
 
 		if (r == -EAGAIN)
 			break;
-		if (r > 0)
-			return wrk_request_refuse(t, c, (unsigned)r);
 		c->is_partial = false;
-		next = wrk_request_handle(t, c, (struct weir_str){ bytes + at, count - at });
+		next = r > 0 ? wrk_request_refuse(t, c, (unsigned)r) :
+			       wrk_request_handle(t, c, (struct weir_str){ bytes + at, count - at });
 		if (next == WRK_NEXT_GONE || c->phase == WRK_PHASE_LINGER)
 			return next;
-		at += t->req.head_bytes;
-		if (at < count)
+		at += r > 0 ? count - at : t->req.head_bytes;
+		if (at < count && next != WRK_NEXT_PENDING)
 			__atomic_store_n(&c->step, WRK_STEP_TAKEN, __ATOMIC_RELEASE);
 	}
 	keep_rest(t, c, bytes + at, count - at);
+	if (next == WRK_NEXT_PENDING)
+		return next;
+	__atomic_store_n(&c->step, WRK_STEP_NONE, __ATOMIC_RELEASE);
+	rest_until(t, c);
 	return WRK_NEXT_IDLE;
+}
+
+/* From now on the bytes of a request are only here. */
+static void note_taken(struct wrk_conn *c)
+{
+	__atomic_store_n(&c->since_ms, weir_now_ms(), __ATOMIC_RELAXED);
+	__atomic_store_n(&c->is_expired, false, __ATOMIC_RELAXED);
+	c->what[0] = '\0';
+	__atomic_store_n(&c->step, WRK_STEP_TAKEN, __ATOMIC_RELEASE);
 }
 
 static enum wrk_next read_some(struct wrk_thread *t, struct wrk_conn *c)
@@ -110,7 +127,7 @@ static enum wrk_next read_some(struct wrk_thread *t, struct wrk_conn *c)
 	/* Data on a connection that XDP seemed to have taken: its ticket was only evicted. */
 	if (c->phase == WRK_PHASE_TAKEN)
 		c->phase = WRK_PHASE_HEAD;
-	__atomic_store_n(&c->step, WRK_STEP_TAKEN, __ATOMIC_RELEASE);
+	note_taken(c);
 	c->consumed += (uint32_t)n;
 	if (c->ticket || c->is_counted)
 		wrk_queue_leave(t->w, c);
@@ -125,23 +142,40 @@ static void serve_on(struct wrk_thread *t, struct wrk_conn *c, bool is_to_the_en
 	do {
 		do {
 			next = read_some(t, c);
-			if (next == WRK_NEXT_GONE)
+			if (next == WRK_NEXT_PENDING)
+				wrk_pump_take(t, c);
+			if (next == WRK_NEXT_GONE || next == WRK_NEXT_PENDING)
 				return;
 		} while (next == WRK_NEXT_MORE || (is_to_the_end && next == WRK_NEXT_IDLE));
 		is_to_the_end = false;
 	} while (!wrk_conn_park(t->w, c, t->number));
 }
 
+/* Bytes that were read before. False: the connection is no longer ours. */
+static bool serve_input(struct wrk_thread *t, struct wrk_conn *c, const char *bytes, size_t count)
+{
+	enum wrk_next next;
+
+	note_taken(c);
+	next = process(t, c, bytes, count);
+	if (next == WRK_NEXT_PENDING)
+		wrk_pump_take(t, c);
+	return next != WRK_NEXT_GONE && next != WRK_NEXT_PENDING;
+}
+
 void wrk_serve(struct wrk_thread *t, struct wrk_conn *c, uint32_t events)
 {
+	if (c->has_input) {
+		c->has_input = false;
+		if (!serve_input(t, c, wrk_conn_slot(&t->w->base->table, c), c->in_bytes))
+			return;
+	}
 	/* After an end of stream no further event comes: it must be read now. */
 	serve_on(t, c, events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
 }
 
 void wrk_serve_received(struct wrk_thread *t, struct wrk_conn *c, size_t count)
 {
-	c->step = WRK_STEP_TAKEN;
-	if (count > 0 && process(t, c, t->in, count) == WRK_NEXT_GONE)
-		return;
-	serve_on(t, c, false);
+	if (count == 0 || serve_input(t, c, t->in, count))
+		serve_on(t, c, false);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The worker process: N serving threads on one epoll set, each taking one event at a time; and the main thread, which
- * serves nothing, so that file changes and deadlines are seen while every other thread is busy. */
+/* The worker process: serving threads (threads.c) on one epoll set, and the main thread, which serves nothing, so that
+ * file changes, deadlines and the order to end are seen while every other thread is busy. */
 #include "worker/wrk_priv.h"
 
 #include <errno.h>
@@ -15,16 +15,26 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-static void dispatch(struct wrk_thread *t, const struct epoll_event *e)
+/* Any thread that is free takes it: the keeper sees that requests would be served. */
+static void answer_ping(struct wrk_worker *w)
 {
-	uint32_t number = (uint32_t)e->data.u64;
+	struct weir_metrics_slot *m = w->setup->metrics;
+	uint64_t one;
+
+	if (read(w->base->ping_fd, &one, sizeof(one)) == sizeof(one))
+		weir_metrics_set(m, ping_answered, weir_metrics_get(m, ping_asked));
+}
+
+void wrk_dispatch(struct wrk_thread *t, uint64_t tag, uint32_t events)
+{
+	uint32_t number = (uint32_t)tag;
 	struct wrk_conn *c;
 
-	switch ((enum wrk_source)(e->data.u64 >> 32)) {
+	switch ((enum wrk_source)(tag >> 32)) {
 	case WRK_SOURCE_CONN:
 		c = &t->w->base->table.conns[number];
 		if (wrk_conn_claim(c, t->number))
-			wrk_serve(t, c, e->events);
+			wrk_serve(t, c, events);
 		break;
 	case WRK_SOURCE_LISTENER:
 		wrk_accept(t, number);
@@ -32,13 +42,13 @@ static void dispatch(struct wrk_thread *t, const struct epoll_event *e)
 	case WRK_SOURCE_PASS:
 		wrk_pass_receive(t);
 		break;
-	case WRK_SOURCE_DRAIN:
+	case WRK_SOURCE_PING:
+		answer_ping(t->w);
 		break;
 	}
 }
 
-/* The signal stays readable, so each thread sees it. From then on: what waits, then no more. */
-static void drain(struct wrk_thread *t)
+void wrk_serve_rest(struct wrk_thread *t)
 {
 	struct epoll_event events[16];
 	int i, n, served;
@@ -49,59 +59,12 @@ static void drain(struct wrk_thread *t)
 		for (i = 0; i < n; i++) {
 			enum wrk_source source = (enum wrk_source)(events[i].data.u64 >> 32);
 
-			if (source == WRK_SOURCE_DRAIN ||
-			    (source != WRK_SOURCE_CONN && weir_now_ms() > t->w->drain_ms + WRK_BACKLOG_MS))
+			if (source != WRK_SOURCE_CONN && weir_now_ms() > t->w->drain_ms + WRK_BACKLOG_MS)
 				continue;
-			dispatch(t, &events[i]);
+			wrk_dispatch(t, events[i].data.u64, events[i].events);
 			served++;
 		}
 	} while (served > 0);
-}
-
-static void *serve_thread(void *arg)
-{
-	struct wrk_thread *t = arg;
-	struct epoll_event e;
-	int n;
-
-	do {
-		n = epoll_wait(t->w->base->epoll_fd, &e, 1, -1);
-		if (n == 1)
-			dispatch(t, &e);
-		/* acquire: pairs with the release in begin_drain() */
-	} while (!__atomic_load_n(&t->w->is_draining, __ATOMIC_ACQUIRE));
-	drain(t);
-	/* release: what this thread did is seen by who counts to zero */
-	__atomic_sub_fetch(&t->w->threads_running, 1, __ATOMIC_RELEASE);
-	return NULL;
-}
-
-static int start_threads(struct wrk_worker *w)
-{
-	unsigned i;
-
-	w->threads_count = w->setup->pool->threads;
-	if (w->threads_count < 1)
-		w->threads_count = 1;
-	if (w->threads_count > WRK_THREADS_MAX)
-		w->threads_count = WRK_THREADS_MAX;
-	w->threads = calloc(w->threads_count, sizeof(struct wrk_thread *));
-	if (!w->threads)
-		return -ENOMEM;
-	for (i = 0; i < w->threads_count; i++) {
-		int r;
-
-		w->threads[i] = calloc(1, sizeof(struct wrk_thread));
-		if (!w->threads[i])
-			return -ENOMEM;
-		w->threads[i]->w = w;
-		w->threads[i]->number = i;
-		w->threads_running++;
-		r = pthread_create(&w->threads[i]->id, NULL, serve_thread, w->threads[i]);
-		if (r)
-			return -r;
-	}
-	return 0;
 }
 
 static int watch(int epoll_fd, int fd, uint64_t tag)
@@ -113,13 +76,14 @@ static int watch(int epoll_fd, int fd, uint64_t tag)
 	return -errno;
 }
 
+/* The drain signal is not among them: an elder's would keep its successor awake. */
 static int watch_sources(struct wrk_worker *w)
 {
 	const struct wrk_setup *s = w->setup;
 	int ep = w->base->epoll_fd, r;
 	size_t i;
 
-	r = watch(ep, w->base->drain_fd, wrk_event_tag(WRK_SOURCE_DRAIN, 0));
+	r = watch(ep, w->base->ping_fd, wrk_event_tag(WRK_SOURCE_PING, 0));
 	if (r == 0)
 		r = watch(ep, s->pass_rx, wrk_event_tag(WRK_SOURCE_PASS, 0));
 	for (i = 0; r == 0 && i < s->listeners_count; i++)
@@ -127,37 +91,91 @@ static int watch_sources(struct wrk_worker *w)
 	return r;
 }
 
+/* An order to end may follow the one to hand over. */
 static void begin_drain(struct wrk_worker *w)
 {
+	uint64_t value;
+
+	if (read(w->base->drain_fd, &value, sizeof(value)) != sizeof(value))
+		return;
 	w->drain_ms = weir_now_ms();
+	if (value != WRK_DRAIN_HAND_OVER)
+		__atomic_store_n(&w->is_ending, true, __ATOMIC_RELEASE);
 	/* release: pairs with the acquire in serve_thread() */
 	__atomic_store_n(&w->is_draining, true, __ATOMIC_RELEASE);
+}
+
+/* Whether a thread is missing, and how long requests have been waiting. */
+static void look(struct wrk_worker *w, uint64_t now)
+{
+	struct pollfd ready = { .fd = w->base->epoll_fd, .events = POLLIN };
+	struct weir_metrics_slot *m = w->setup->metrics;
+	uint64_t requests = weir_metrics_get(m, requests);
+	unsigned timeout_ms = w->setup->pool->queue_timeout_ms;
+	bool is_waiting = poll(&ready, 1, 0) > 0;
+
+	if (!is_waiting)
+		w->waiting_ms = 0;
+	else if (w->waiting_ms == 0)
+		w->waiting_ms = now;
+	__atomic_store_n(&w->is_pressed,
+			 is_waiting && timeout_ms > 0 && now + 2 * WRK_TICK_MS >= w->waiting_ms + timeout_ms,
+			 __ATOMIC_RELAXED);
+	if (is_waiting)
+		wrk_threads_look(w, now, true);
+	else
+		wrk_threads_count(w, now);
+	if (requests != w->requests_seen || weir_metrics_get(m, threads_busy) > 0)
+		weir_metrics_set(m, last_request_ms, now);
+	w->requests_seen = requests;
+}
+
+static int sweep_ms(const struct weir_conf_pool *pool)
+{
+	const unsigned limits[] = { pool->keepalive_ms, pool->header_ms, pool->body_ms, pool->request_ms };
+	unsigned shortest = 4000;
+	size_t i;
+
+	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		if (limits[i] > 0 && limits[i] < shortest)
+			shortest = limits[i];
+	return shortest < 400 ? 100 : (int)shortest / 4;
+}
+
+static bool is_done(struct wrk_worker *w)
+{
+	return __atomic_load_n(&w->threads_running, __ATOMIC_ACQUIRE) == 0 && !wrk_pump_is_running(w);
 }
 
 /* The main thread's work until all others have ended. */
 static void tend(struct wrk_worker *w)
 {
-	const struct weir_conf_pool *pool = w->setup->pool;
-	unsigned shortest = pool->keepalive_ms < pool->header_ms ? pool->keepalive_ms : pool->header_ms;
-	int tick_ms = shortest < 400 ? 100 : shortest > 4000 ? 1000 : (int)shortest / 4;
-	uint64_t swept_ms = weir_now_ms();
+	int every_ms = sweep_ms(w->setup->pool);
+	uint64_t swept_ms = weir_now_ms(), looked_ms = swept_ms;
 	struct pollfd fds[] = {
 		{ .fd = w->files ? weir_static_watch_fd(w->files) : -1, .events = POLLIN },
 		{ .fd = w->base->drain_fd, .events = POLLIN },
 	};
 
-	while (__atomic_load_n(&w->threads_running, __ATOMIC_ACQUIRE) > 0) {
-		int n = poll(fds, 2, w->is_draining ? 10 : tick_ms);
+	while (!w->is_draining || !is_done(w)) {
+		int n = poll(fds, 2, w->is_draining ? 10 : WRK_TICK_MS);
+		uint64_t now = weir_now_ms();
 
 		if (n > 0 && fds[0].revents)
 			weir_static_watch(w->files);
-		if (n > 0 && fds[1].revents && !w->is_draining) {
+		if (n > 0 && fds[1].revents)
 			begin_drain(w);
-			fds[1].fd = -1;
+		if (w->is_draining)
+			wrk_threads_wake(w);
+		if (now - looked_ms >= WRK_TICK_MS) {
+			looked_ms = now;
+			look(w, now);
+			wrk_recover(w);
+			wrk_limits_log(w, now, false);
 		}
-		if (weir_now_ms() - swept_ms >= (uint64_t)tick_ms) {
+		if (now - swept_ms >= (uint64_t)every_ms) {
+			swept_ms = now;
 			wrk_sweep(w);
-			swept_ms = weir_now_ms();
 		}
 	}
 }
@@ -180,9 +198,15 @@ static void init_cache(struct wrk_worker *w)
 	w->cache.metrics = s->metrics;
 }
 
+static void on_wake(int sig)
+{
+	(void)sig;
+}
+
 static void ignore_signals(void)
 {
-	static const int ignored[] = { SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
+	static const int ignored[] = { SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR2 };
+	struct sigaction wake = { .sa_handler = on_wake, .sa_flags = SA_RESTART };
 	sigset_t none;
 	size_t i;
 
@@ -190,49 +214,87 @@ static void ignore_signals(void)
 	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		(void)signal(ignored[i], SIG_IGN);
 	(void)signal(SIGCHLD, SIG_DFL);
+	/* ends an epoll_wait(), see wrk_threads_wake() */
+	(void)sigaction(SIGUSR1, &wake, NULL);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int run(struct wrk_worker *w)
+static void init_handler(struct wrk_worker *w)
 {
+	const struct weir_conf_pool *pool = w->setup->pool;
 	struct weir_static_conf files = {
-		.root = w->setup->pool->root,
-		.index = w->setup->pool->index,
-		.files_max = files_max(w->setup->pool),
+		.root = pool->root,
+		.index = pool->index,
+		.files_max = files_max(pool),
 	};
 	int r;
 
-	init_cache(w);
+	w->is_debug = pool->handler == WEIR_HANDLER_DEBUG;
+	if (w->is_debug)
+		return;
 	r = weir_static_new(&files, &w->cache, &w->files);
 	if (r < 0)
 		(void)weir_err(r, "cannot serve '%s', answering 500 to each request", files.root);
+}
+
+/* Until the drain is over. */
+static int serve(struct wrk_worker *w)
+{
+	int r;
+
+	wrk_recover(w);
+	r = watch_sources(w);
+	if (r < 0)
+		return weir_err(r, "cannot watch the listening sockets");
+	r = wrk_threads_start(w);
+	if (r < 0)
+		return weir_err(r, "cannot start %u threads", w->threads_min);
+	weir_metrics_set(w->setup->metrics, ready_pid, getpid());
+	tend(w);
+	/* After a hand-over the connections are another worker's, or the keeper's until there is one. */
+	if (w->is_ending)
+		wrk_sweep_all(w);
+	wrk_limits_log(w, weir_now_ms(), true);
+	return 0;
+}
+
+static int run(struct wrk_worker *w)
+{
+	const struct wrk_base *b = w->base;
+	int r;
+
+	pthread_mutex_init(&w->threads_lock, NULL);
+	init_cache(w);
+	init_handler(w);
 	r = wrk_tickets_init(w);
 	if (r == 0)
 		r = wrk_locals_init(w);
 	if (r < 0)
 		return weir_err(r, "cannot ask the listening sockets for their addresses");
+	r = wrk_pump_init(w);
+	if (r < 0)
+		return weir_err(r, "cannot make an epoll set");
 	r = wrk_sandbox_syscalls();
 	if (r < 0)
 		return weir_err(r, "cannot install the system call filter");
-	wrk_recover(w);
-	r = watch_sources(w);
+	r = wrk_table_enter(&b->table, b->generation, b->has_elder);
 	if (r < 0)
-		return weir_err(r, "cannot watch the listening sockets");
-	r = start_threads(w);
-	if (r < 0)
-		return weir_err(r, "cannot start %u threads", w->setup->pool->threads);
-	tend(w);
-	wrk_sweep_all(w);
+		return weir_err(r, "too many workers share the slot");
+	r = serve(w);
 	weir_static_free(w->files);
-	return 0;
+	wrk_table_leave(&b->table, b->generation);
+	close(w->pump.epoll_fd);
+	return r;
 }
 
 void wrk_worker_main(const struct wrk_base *base)
 {
-	struct wrk_worker w = { .base = base, .setup = base->setup };
+	static struct wrk_worker w;
 	char name[16];
 
+	w.base = base;
+	w.setup = base->setup;
 	snprintf(name, sizeof(name), "weir:%.10s", base->setup->pool->name);
 	(void)prctl(PR_SET_NAME, name);
 	/* A worker without its keeper would never be replaced. */

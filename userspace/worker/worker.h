@@ -19,6 +19,27 @@ struct wrk_listener {
 	uint16_t port;	   /* host byte order */
 };
 
+/* Orders to a keeper: value of the signal WRK_ORDER, order | reason << 8. Believed from root only. */
+#define WRK_ORDER SIGRTMIN
+enum wrk_order {
+	WRK_ORDER_RECYCLE = 1, /* replace the worker without a gap */
+	WRK_ORDER_REST,	       /* start on demand: end the worker until a request comes */
+};
+
+/* Why a worker is replaced; the words are those of IIS's event log. */
+enum wrk_reason {
+	WRK_REASON_TIME,
+	WRK_REASON_REQUESTS,
+	WRK_REASON_SCHEDULE,
+	WRK_REASON_MEMORY,
+	WRK_REASON_ON_DEMAND,
+	WRK_REASON_CONFIG_CHANGE,
+	WRK_REASON_FILE_CHANGE,
+	WRK_REASON_IDLE,
+	WRK_REASON__MAX,
+};
+const char *wrk_reason_name(enum wrk_reason r);
+
 struct wrk_setup {
 	const struct weir_config *config;
 	const struct weir_conf_pool *pool;
@@ -33,11 +54,20 @@ struct wrk_setup {
 	int queue_fd;			      /* this pool's struct weir_queue, to be mapped; -1: without XDP */
 	uint64_t cache_secret[2];
 	struct weir_metrics_slot *metrics;    /* shared with the supervisor */
+	int wake_fd;			      /* eventfd of the supervisor: look at the metrics; <= 0: none */
+	int clock_fd;			      /* weir_clock, mapped by the keeper alone; <= 0: without XDP */
+	const char *cgroup;		      /* of this slot, joined by the keeper; NULL: none */
 };
+
+/* For a supervisor that accepts in a pool's place: passes a new connection, unread, to a worker behind `to`; takes one
+ * that a worker has passed (its descriptor, or -errno: -EAGAIN when there is none; -1 for a message without one). */
+int wrk_pass_new(int to, int fd, uint16_t endpoint);
+int wrk_pass_take(int from);
 
 /* Runs a pool slot in the calling (forked) process and exits it: closes every descriptor that is not in `setup`,
  * takes the pool's identity, starts the worker with clone(CLONE_FILES) and starts it again whenever it dies.
- * SIGTERM: drain, then exit 0. Never returns. */
+ * SIGTERM: drain, then exit 0. WRK_ORDER: see there. It goes on when the supervisor dies: the next one takes it
+ * over. Never returns. */
 void wrk_keeper_main(const struct wrk_setup *setup) __attribute__((noreturn));
 
 #endif

@@ -14,6 +14,7 @@
 #include "weir/pool.h"
 
 #include "cache/cache.h"
+#include "handlers/debug.h"
 #include "handlers/handler.h"
 #include "handlers/static.h"
 #include "http/http.h"
@@ -25,17 +26,22 @@
 #define WRK_BODY_MAX 65536	   /* bytes of a body that are read only to throw them away */
 #define WRK_LINGER_MS 2000	   /* after our FIN, so that the client reads the answer before a reset */
 #define WRK_TAKEN_MS 5000	   /* until the reset of a connection that XDP has taken back must have come */
-#define WRK_STALL_MS 30000	   /* a client that takes nothing of a response for so long */
+#define WRK_PENDING_BYTES_MAX (64u << 20) /* memory of responses that wait for slow clients */
+#define WRK_TICK_MS 50		   /* the main thread looks at the others */
+#define WRK_STUCK_MS 8		   /* a thread that has had one event for so long waits more than it works */
+#define WRK_LIVING_MAX 8	   /* workers of one slot at a time */
+#define WRK_WHAT_BYTES 96	   /* of a request that are kept for people */
 #define WRK_BACKLOG_MS 300	   /* of a drain, in which waiting connections are still accepted */
-#define WRK_DRAIN_MS 2000	   /* of a drain, then the worker is killed */
 
-/* Low byte of wrk_conn.state; the thread number is above it. */
+/* Low seven bits of wrk_conn.state; then WRK_HELD; the thread number is above them. */
 enum wrk_state {
 	WRK_FREE,
 	WRK_IDLE,	  /* in the epoll set, nobody's; queued when bytes wait in the socket */
 	WRK_FLIGHT,	  /* one thread's */
 	WRK_FLIGHT_AGAIN, /* the same, and an event came meanwhile */
 };
+
+#define WRK_HELD 0x80 /* in flight, and somebody else looks at the descriptor: its owner waits before it lets go */
 
 enum wrk_phase {
 	WRK_PHASE_HEAD,	  /* waits for, or is inside, a request head */
@@ -51,13 +57,24 @@ enum wrk_step {
 	WRK_STEP_SENDING, /* bytes of its response may be out */
 };
 
+/* Why a limit ended a request or a connection; the phrases are HTTP.sys's (limits.c). */
+enum wrk_limit {
+	WRK_LIMIT_CONNECTION_IDLE,
+	WRK_LIMIT_HEADER_WAIT,
+	WRK_LIMIT_ENTITY_BODY,
+	WRK_LIMIT_MIN_BYTES_PER_SECOND,
+	WRK_LIMIT_APP_POOL,
+	WRK_LIMIT_REQUEST,
+	WRK_LIMIT__MAX,
+};
+
 /* A connection, by its descriptor, in memory that outlives the worker. */
 struct wrk_conn {
 	uint32_t state;	       /* atomic; a thread in FLIGHT owns everything below */
 	uint32_t in_bytes;     /* read, not parsed; in the connection's input slot */
 	size_t scanned;	       /* see weir_request_parse() */
 	uint64_t deadline_ms;  /* CLOCK_MONOTONIC; when the sweep ends it */
-	uint64_t since_ms;     /* in FLIGHT: when the thread took the request */
+	uint64_t since_ms;     /* in FLIGHT: when the thread took the request; atomic, the sweep looks */
 	uint64_t body_left;    /* PHASE_BODY with a Content-Length */
 	struct weir_chunked chunked;
 	uint32_t body_eaten;   /* of a chunked body */
@@ -75,14 +92,28 @@ struct wrk_conn {
 	bool in_epoll;
 	bool is_counted;       /* in weir_queue.arrived, not yet in .taken */
 	bool was_used;	       /* its input slot has memory */
+	bool has_input;	       /* IDLE: requests wait in the input slot, EPOLLOUT wakes a thread for them */
+	bool is_expired;       /* the time limit of the request has ended it; atomic */
 	struct weir_flow_key key;
+	char what[WRK_WHAT_BYTES]; /* STEP_TAKEN, STEP_SENDING: "GET /path", as the client sent it, terminated */
+};
+
+/* First bytes of the shared memory. All atomic. */
+struct wrk_shared {
+	uint32_t highest;   /* no descriptor above it was ever in use */
+	uint32_t deaths;    /* of workers that had not signed off */
+	uint32_t recovered; /* the `deaths` whose connections have been seen to */
+	uint32_t is_ending; /* the whole slot does: who leaves last ends what is left */
+	uint32_t living[WRK_LIVING_MAX]; /* generation + 1 of each worker that may own connections; 0: none */
+	uint32_t spare[4];
 };
 
 struct wrk_table {
 	struct wrk_conn *conns; /* `cap` of them */
 	char *slots;		/* WRK_IN_BYTES each */
 	uint32_t cap;
-	uint32_t *highest;	/* shared, atomic: no descriptor above it was ever in use */
+	struct wrk_shared *shared;
+	uint32_t *highest;	/* in *shared */
 };
 
 /* How a worker shall end: the value that is written to its drain_fd. */
@@ -116,17 +147,54 @@ static inline uint32_t wrk_state_generation(uint32_t state)
 
 struct wrk_worker;
 
+/* What is left of a response, piece by piece. */
+struct wrk_out {
+	unsigned at;
+	unsigned count;
+	struct weir_part parts[WEIR_PARTS_MAX + 1];
+};
+
+/* A response that waits for a slow client, see pump.c. */
+struct wrk_pending {
+	struct wrk_pending *next, *prev; /* under wrk_pump.lock */
+	struct wrk_conn *conn;
+	struct wrk_out out;
+	uint64_t deadline_ms; /* complete by then, or slower than min_send_rate; 0: no limit */
+	bool is_keep_alive;   /* when it is complete, the connection goes on */
+	bool has_more;	      /* the client may send more behind the request: linger */
+	void *owner;	      /* of what the pieces point to */
+	void (*release)(void *owner);
+	size_t bytes;	      /* of this allocation */
+	char copy[];	      /* pieces that nobody owns */
+};
+
 /* A serving thread's own memory. */
 struct wrk_thread {
 	struct wrk_worker *w;
-	pthread_t id;
-	unsigned number;
+	pthread_t id;	  /* under threads_lock */
+	unsigned index;	  /* in wrk_worker.threads */
+	unsigned number;  /* in wrk_conn.state */
+	uint64_t busy_ms; /* atomic: since when it has an event; 0: it waits for one */
 	int64_t date_s; /* that `date` shows */
 	char date[WEIR_HTTP_DATE_BYTES];
+	struct wrk_pending *pending; /* of the response that was just begun */
+	struct wrk_out todo;
 	struct weir_request req;
 	struct weir_response resp;
 	char in[WRK_IN_BYTES];
 	char out[WEIR_RESPONSE_TEXT_MAX];
+};
+
+/* Sends what slow clients are yet to take; a thread of its own while there is something. */
+struct wrk_pump {
+	int epoll_fd;	 /* this worker's alone; fixed after init */
+	unsigned number; /* in wrk_conn.state; fixed after init */
+	pthread_mutex_t lock;
+	/* under lock */
+	struct wrk_pending *first;
+	bool is_running;
+	/* any thread, atomic */
+	size_t bytes;
 };
 
 struct wrk_worker {
@@ -134,18 +202,32 @@ struct wrk_worker {
 	const struct wrk_base *base;
 	const struct wrk_setup *setup;
 	struct weir_cache cache;
-	struct weir_static *files; /* NULL: the root cannot be opened, see files_error */
-	int files_error;
+	struct weir_static *files; /* NULL: the root cannot be opened, or is_debug */
+	bool is_debug;		   /* the debug handler serves, not files */
 	struct weir_addr *locals;  /* of each listener; zero when it is a wildcard */
-	struct wrk_thread **threads;
-	unsigned threads_count;
 	struct weir_ticket *tickets; /* the pool's, shared; NULL: never offer */
 	struct weir_queue *queue;    /* likewise; NULL: without XDP */
+	unsigned threads_min;
+	unsigned threads_max;
+	struct wrk_pump pump;
 	/* any thread, atomic */
 	uint32_t ticket_generation;
 	bool is_draining;
+	bool is_ending;		   /* of is_draining: not a hand-over; connections are not kept alive */
+	bool is_pressed;	   /* requests have been waiting for queue_timeout_ms: ask each for its age */
 	uint64_t drain_ms;	   /* when that began */
 	unsigned threads_running;
+	uint64_t looked_ms;	   /* when somebody last looked whether a thread is missing */
+	uint32_t noted[WRK_LIMIT__MAX]; /* since the last message about it */
+	/* main thread */
+	uint64_t waiting_ms;	   /* since when events have been waiting; 0: none wait */
+	uint64_t noted_ms;
+	uint64_t requests_seen;
+	pthread_mutex_t threads_lock;
+	/* under threads_lock */
+	bool is_short;		   /* of threads: another could not be started; said once */
+	unsigned threads_count;	   /* atomic for those who only look */
+	struct wrk_thread *threads[WRK_THREADS_MAX];
 };
 
 /* What an epoll event is about: kind << 32 | number. */
@@ -153,7 +235,6 @@ enum wrk_source {
 	WRK_SOURCE_CONN,     /* number: descriptor */
 	WRK_SOURCE_LISTENER, /* number: index in setup->listeners */
 	WRK_SOURCE_PASS,
-	WRK_SOURCE_DRAIN,    /* number: descriptor, so that a worker knows its own from its elder's */
 	WRK_SOURCE_PING,
 };
 
@@ -168,6 +249,7 @@ enum wrk_next {
 	WRK_NEXT_MORE,	/* read at once: the last read was full */
 	WRK_NEXT_EMPTY, /* waits, and a read has just said so */
 	WRK_NEXT_GONE,	/* closed, or passed on */
+	WRK_NEXT_PENDING, /* t->pending waits for the client to read */
 };
 
 /* table.c */
@@ -186,8 +268,32 @@ struct wrk_conn *wrk_conn_open(const struct wrk_table *t, int fd, unsigned threa
 bool wrk_conn_claim(struct wrk_conn *c, unsigned thread);
 /* Back to idle. False: an event came meanwhile, and the thread still has it. */
 bool wrk_conn_release(struct wrk_conn *c, unsigned thread);
+/* Makes another thread of this worker the owner of what is in flight. */
+void wrk_conn_hand(struct wrk_conn *c, unsigned from, unsigned to);
+/* Keeps what is in flight in flight until wrk_conn_unhold(), if its state still is `state`. */
+bool wrk_conn_hold(struct wrk_conn *c, uint32_t state);
+void wrk_conn_unhold(struct wrk_conn *c);
 /* Makes the entry free, then closes the descriptor, in this order: the number may be reused at once. */
 void wrk_conn_free(const struct wrk_table *t, struct wrk_conn *c);
+
+/* The worker's first and last call: between them it may own connections. `has_elder`: others may, too. -EBUSY. */
+int wrk_table_enter(const struct wrk_table *t, uint32_t generation, bool has_elder);
+void wrk_table_leave(const struct wrk_table *t, uint32_t generation);
+/* For the keeper, when the worker of this generation is dead: another one that lives sees to its connections. */
+void wrk_table_bury(const struct wrk_table *t, uint32_t generation);
+/* Whether the owner in a state word can still act. */
+bool wrk_table_is_living(const struct wrk_table *t, uint32_t state);
+
+/* A request that a thread has, or had when its worker died. */
+struct wrk_in_flight {
+	char what[WRK_WHAT_BYTES]; /* "GET /path", printable */
+	struct weir_flow_key key;
+	uint64_t since_ms;	   /* CLOCK_MONOTONIC */
+	unsigned thread;
+};
+/* For the keeper, before wrk_table_bury(): calls found() for each request in flight in the worker of a generation. */
+void wrk_table_in_flight(const struct wrk_table *t, uint32_t generation,
+			 void (*found)(const struct wrk_in_flight *f, void *arg), void *arg);
 
 /* conn.c */
 /* Closes what the thread has in flight, with its ticket; counts it. */
@@ -200,6 +306,10 @@ enum wrk_next wrk_conn_linger(struct wrk_worker *w, struct wrk_conn *c);
 enum wrk_next wrk_conn_lost(struct wrk_worker *w, struct wrk_conn *c, int error);
 /* Gives the connection back to the epoll set. False: an event came, the thread still has it. */
 bool wrk_conn_park(struct wrk_worker *w, struct wrk_conn *c, unsigned thread);
+/* The same for an owner that does not read: whatever came, or waits, is reported again. */
+void wrk_conn_give_back(struct wrk_worker *w, struct wrk_conn *c, unsigned thread);
+/* Ends it with a reset, so that the client does not take half a response for a whole one. */
+void wrk_conn_reset(struct wrk_worker *w, struct wrk_conn *c);
 
 /* What became of an offer. */
 enum wrk_ticket {
@@ -227,10 +337,38 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 enum wrk_next wrk_request_refuse(struct wrk_thread *t, struct wrk_conn *c, unsigned status);
 
 /* send.c */
-/* Sends t->resp. `goes_on`: nothing of the client's is left to do after it. -errno: the connection is of no more
- * use. */
+/* Sends t->resp. `goes_on`: nothing of the client's is left to do after it. -EAGAIN: the socket is full, the rest is in
+ * t->todo. Other -errno: the connection is of no more use. */
 int wrk_send_response(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool goes_on);
+/* -EAGAIN: nothing was sent. */
 int wrk_send_text(struct wrk_thread *t, struct wrk_conn *c, struct weir_str text);
+/* As much as the socket takes: 0: all is out, -EAGAIN: there is more, other -errno. */
+int wrk_out_send(struct wrk_worker *w, struct wrk_conn *c, struct wrk_out *out);
+
+/* pump.c */
+int wrk_pump_init(struct wrk_worker *w);
+/* Moves what is left of t->resp (t->todo) to t->pending. `bytes`: of the whole response. -ENOMEM, -ENOBUFS. */
+int wrk_pending_new(struct wrk_thread *t, struct wrk_conn *c, uint64_t bytes, bool is_keep_alive, bool has_more);
+/* Gives t->pending and its connection to the pump. */
+void wrk_pump_take(struct wrk_thread *t, struct wrk_conn *c);
+/* In a drain it ends with its last response. */
+bool wrk_pump_is_running(struct wrk_worker *w);
+
+/* threads.c */
+int wrk_threads_start(struct wrk_worker *w);
+/* Whether a thread is missing; any thread. `is_waiting`: events are known to wait. */
+void wrk_threads_look(struct wrk_worker *w, uint64_t now_ms, bool is_waiting);
+/* Brings the counters up to date. */
+void wrk_threads_count(struct wrk_worker *w, uint64_t now_ms);
+/* Wakes those that wait for an event, so that they see is_draining. */
+void wrk_threads_wake(struct wrk_worker *w);
+
+/* limits.c */
+void wrk_limit_note(struct wrk_worker *w, enum wrk_limit limit);
+/* One message a second for each limit that was noted. Main thread. */
+void wrk_limits_log(struct wrk_worker *w, uint64_t now_ms, bool is_last);
+/* Whether the request that was just read has waited longer than queue_timeout_ms. */
+bool wrk_request_is_stale(struct wrk_worker *w, struct wrk_conn *c);
 
 /* accept.c */
 void wrk_accept(struct wrk_thread *t, size_t listener);
@@ -243,13 +381,19 @@ void wrk_pass_receive(struct wrk_thread *t);
 
 /* sweep.c */
 void wrk_sweep(struct wrk_worker *w);
-/* Ends every connection; waits for those that XDP has. */
+/* Ends every connection; waits for those that XDP has, serves those in which a request waits. */
 void wrk_sweep_all(struct wrk_worker *w);
 
-/* recover.c: what a dead worker left. */
+/* recover.c: what dead workers left. Cheap when nobody has died. */
+/* In its successor, before any thread runs; nothing to do when an elder lives. */
 void wrk_recover(struct wrk_worker *w);
+/* For the keeper: the worker of this generation is dead; one that lives, or the next one, sees to its connections. */
+void wrk_recover_dead(struct wrk_worker *w, uint32_t generation);
 
 /* worker.c */
+void wrk_dispatch(struct wrk_thread *t, uint64_t tag, uint32_t events);
+/* Serves whatever waits until nothing does; new connections only for WRK_BACKLOG_MS of a drain. */
+void wrk_serve_rest(struct wrk_thread *t);
 void wrk_worker_main(const struct wrk_base *base) __attribute__((noreturn));
 
 /* sandbox.c */

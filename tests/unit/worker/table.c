@@ -2,8 +2,10 @@
 /* The connection table: one owner at a time, and no event lost between two of them. */
 #include <criterion/criterion.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "worker/wrk_priv.h"

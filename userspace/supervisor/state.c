@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What outlives a supervisor that is killed: a file beside the control socket, mapped. It says which processes the keepers
+ * are and which descriptor of theirs is which, so that the next supervisor can take them over; the metrics follow, in
+ * pages of their own, because workers can write them. */
+#include "supervisor/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "weir/abi.h"
+
+#include "common/log.h"
+
+static size_t pages(size_t bytes)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (bytes + page - 1) / page * page;
+}
+
+size_t sup_state_metrics_at(void)
+{
+	return pages(sizeof(struct sup_state));
+}
+
+size_t sup_state_bytes(void)
+{
+	return sup_state_metrics_at() + pages(WEIR_SLOTS_MAX * sizeof(struct weir_metrics_slot));
+}
+
+static void path_of(const char *control, char *buf, size_t bytes)
+{
+	snprintf(buf, bytes, "%.200s.state", control);
+}
+
+/* --- digest --- */
+
+static void mix(uint64_t *h, const char *text)
+{
+	for (; *text; text++)
+		*h = (*h ^ (unsigned char)*text) * 0x100000001b3ULL;
+	*h = (*h ^ 0xff) * 0x100000001b3ULL;
+}
+
+static void mix_params(uint64_t *h, enum weir_param_scope scope, const void *base)
+{
+	char value[4200];
+	size_t i, j;
+
+	for (i = 0; i < WEIR_PARAM__MAX; i++) {
+		const struct weir_param *p = &weir_params[i];
+
+		if (p->scope != scope)
+			continue;
+		mix(h, p->name);
+		if (p->type == WEIR_TYPE_WORDS) {
+			const struct weir_conf_words *w = weir_param_words(p, base);
+
+			for (j = 0; j < w->count; j++)
+				mix(h, w->items[j]);
+		} else if (p->type < WEIR_TYPE_LISTENS) {
+			weir_param_format(p, base, value, sizeof(value));
+			mix(h, value);
+		}
+	}
+}
+
+uint64_t sup_state_digest(const struct weir_config *c)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+	char text[64];
+	size_t i;
+
+	snprintf(text, sizeof(text), WEIR_VERSION " %zu %zu %zu", sizeof(struct sup_state),
+		 sizeof(struct weir_metrics_slot), sizeof(struct weir_conf_pool));
+	mix(&h, text);
+	mix_params(&h, WEIR_SCOPE_GLOBAL, c);
+	for (i = 0; i < c->listens_count; i++)
+		mix(&h, c->listens[i].text);
+	for (i = 0; i < c->interfaces_count; i++)
+		mix(&h, c->interfaces[i]);
+	for (i = 0; i < c->pools_count; i++) {
+		mix(&h, c->pools[i].name);
+		mix_params(&h, WEIR_SCOPE_POOL, &c->pools[i]);
+		snprintf(text, sizeof(text), "%u %u", (unsigned)c->pools[i].uid, (unsigned)c->pools[i].gid);
+		mix(&h, text);
+	}
+	for (i = 0; i < c->prefixes_count; i++) {
+		snprintf(text, sizeof(text), "%u", c->prefixes[i].pool);
+		mix(&h, text);
+		mix(&h, c->prefixes[i].text);
+	}
+	return h;
+}
+
+/* --- processes --- */
+
+uint64_t sup_process_start(pid_t pid)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	unsigned long long start = 0;
+	char path[48], line[1024];
+	const char *at;
+	int field;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f || !fgets(line, sizeof(line), f))
+		return 0;
+	at = strrchr(line, ')');
+	if (!at || at[1] != ' ' || at[2] == 'Z')
+		return 0;
+	/* behind the name follows field 3 */
+	for (at += 2, field = 3; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at && sscanf(at, "%llu", &start) == 1 ? start : 0;
+}
+
+bool sup_state_is_alive(const struct sup_state_slot *slot)
+{
+	return slot->keeper > 0 && slot->start_ticks && sup_process_start(slot->keeper) == slot->start_ticks;
+}
+
+/* --- the file --- */
+
+int sup_state_map(const char *control, void **ret, size_t *ret_bytes)
+{
+	_cleanup_close_ int fd = -1;
+	const struct sup_state *st;
+	char path[256];
+	struct stat sb;
+	void *p;
+
+	path_of(control, path, sizeof(path));
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, &sb) < 0)
+		return -errno;
+	if (!S_ISREG(sb.st_mode) || sb.st_uid != 0 || (sb.st_mode & 077) || (size_t)sb.st_size != sup_state_bytes())
+		return -EBADMSG;
+	p = mmap(NULL, (size_t)sb.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	st = p;
+	if (st->magic != SUP_STATE_MAGIC || st->version != SUP_STATE_VERSION || st->abi != WEIR_ABI_VERSION) {
+		(void)munmap(p, (size_t)sb.st_size);
+		return -EBADMSG;
+	}
+	*ret = p;
+	*ret_bytes = (size_t)sb.st_size;
+	return 0;
+}
+
+static int make(const char *path, void **ret)
+{
+	_cleanup_close_ int fd = -1;
+	void *p;
+
+	/* A new file: what an earlier supervisor's workers have mapped stays theirs. */
+	if (unlink(path) < 0 && errno != ENOENT)
+		return -errno;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || ftruncate(fd, (off_t)sup_state_bytes()) < 0)
+		return -errno;
+	p = mmap(NULL, sup_state_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	*ret = p;
+	return 0;
+}
+
+int sup_state_new(struct sup *s)
+{
+	char path[256];
+	void *p = NULL;
+	int r;
+
+	if (!s->state) {
+		path_of(s->config->control, path, sizeof(path));
+		r = make(path, &p);
+		if (r < 0)
+			return weir_err(r, "cannot make '%s'", path);
+		s->state = p;
+		s->state->magic = SUP_STATE_MAGIC;
+		s->state->version = SUP_STATE_VERSION;
+		s->state->abi = WEIR_ABI_VERSION;
+		s->state->digest = sup_state_digest(s->config);
+	}
+	s->state->started_at = s->started_at;
+	s->metrics = (struct weir_metrics_slot *)((char *)s->state + sup_state_metrics_at());
+	/* Workers could tell the next supervisor which processes to signal: they get the metrics only. */
+	return madvise(s->state, sup_state_metrics_at(), MADV_DONTFORK) < 0 ? -errno : 0;
+}
+
+void sup_state_free(struct sup *s, bool is_over)
+{
+	char path[256];
+
+	if (!s->state)
+		return;
+	path_of(s->config->control, path, sizeof(path));
+	if (is_over)
+		(void)unlink(path);
+	(void)munmap(s->state, sup_state_bytes());
+	s->state = NULL;
+	s->metrics = NULL;
+}
+
+void sup_state_note_slot(struct sup *s, uint32_t number)
+{
+	const struct sup_slot *slot = &s->slots[number];
+	struct sup_state_slot *st = &s->state->slots[number];
+	size_t i;
+
+	st->keeper = 0;
+	if (!slot->keeper)
+		return;
+	for (i = 0; i < WEIR_ENDPOINTS_MAX; i++)
+		st->listeners[i] = i < s->config->listens_count ? slot->listeners[i].fd : -1;
+	for (i = 0; i < WEIR_POOLS_MAX; i++)
+		st->pass_tx[i] = s->pass_tx[i];
+	st->pass_rx = s->pass_rx[slot->pool->id];
+	st->wake_fd = s->wake_fd;
+	st->start_ticks = sup_process_start(slot->keeper);
+	st->keeper = slot->keeper;
+}

@@ -159,8 +159,10 @@ static __always_inline bool seize_reset(struct __sk_buff *skb, struct weir_scrat
 	bytes = s->out_bytes;
 	if (bpf_skb_change_tail(skb, bytes, 0))
 		return false;
+	if (bytes < 54)
+		return false;
 	opaque(bytes);
-	if (bytes < 54 || bytes > WEIR_OUT_MAX)
+	if (bytes > WEIR_OUT_MAX)
 		return false;
 	return !bpf_skb_store_bytes(skb, 0, s->out, bytes, BPF_F_RECOMPUTE_CSUM);
 }

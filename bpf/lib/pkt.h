@@ -219,8 +219,10 @@ static __always_inline enum weir_verdict weir_segment_load(void *ctx, bool is_xd
 
 	if (bytes > WEIR_HEAD_MAX)
 		bytes = p->header_bytes;
+	if (bytes < sizeof(struct tcphdr))
+		return WEIR_VERDICT_PASS_MALFORMED;
 	opaque(bytes);
-	if (bytes < sizeof(struct tcphdr) || bytes > WEIR_HEAD_MAX)
+	if (bytes > WEIR_HEAD_MAX)
 		return WEIR_VERDICT_PASS_MALFORMED;
 	if (frame_load(ctx, is_xdp, p->l4_off, s->head, bytes))
 		return WEIR_VERDICT_PASS_MALFORMED;

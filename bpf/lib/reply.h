@@ -128,8 +128,10 @@ static __always_inline bool xdp_copy_out(struct xdp_md *ctx, struct weir_scratch
 			((__u64 *)data)[i] = ((__u64 *)s->out)[i];
 		return true;
 	}
+	if (bytes < 54)
+		return false;
 	opaque(bytes);
-	if (bytes < 54 || bytes > WEIR_OUT_MAX)
+	if (bytes > WEIR_OUT_MAX)
 		return false;
 	return !bpf_xdp_store_bytes(ctx, 0, s->out, bytes);
 }

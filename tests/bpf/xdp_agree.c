@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Both parsers agree on what they both accept (DESIGN rule 2): whatever XDP takes for a plain request, the worker's
- * parser must take for the same request. Generated heads, WEIR_FUZZ_ITERATIONS of them (20000), from WEIR_FUZZ_SEED. */
+ * parser must take for the same request. Generated heads, WEIR_FUZZ_ITERATIONS of them (200000), from WEIR_FUZZ_SEED. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <ctype.h>
@@ -113,7 +113,7 @@ static uint64_t number(const char *name, uint64_t otherwise)
 
 Test(xdp_agree, workers_take_every_plain_request_as_xdp_does, .timeout = 36000)
 {
-	uint64_t iterations = number("WEIR_FUZZ_ITERATIONS", 20000), i, plain = 0;
+	uint64_t iterations = number("WEIR_FUZZ_ITERATIONS", 200000), i, plain = 0;
 	struct heads h = { .state = number("WEIR_FUZZ_SEED", 1) | 1 };
 	struct packet client = prog_connect(0, 1460);
 	unsigned shown = 0;

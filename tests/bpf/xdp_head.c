@@ -129,6 +129,8 @@ Test(xdp_head, each_host_is_plain_or_not)
 		ROW(LINE "Host: a b\r\n" END, HOST), ROW(LINE "Host: a,b\r\n" END, HOST), ROW(LINE "Host: a/b\r\n" END, HOST),
 		ROW(LINE "Host: u@a\r\n" END, HOST), ROW(LINE "Host: a_b\r\n" END, HOST), ROW(LINE "Host: a%41\r\n" END, HOST),
 		ROW(LINE "Host: a:\r\n" END, HOST), ROW(LINE "Host: a:x\r\n" END, HOST), ROW(LINE "Host: a:80:80\r\n" END, HOST),
+		PLAIN_ROW(LINE "Host: a:65535\r\n" END), ROW(LINE "Host: a:65536\r\n" END, HOST),
+		ROW(LINE "Host: a:123456789012345678901234567890\r\n" END, HOST),
 		ROW(LINE "Host: :80\r\n" END, HOST), ROW(LINE "Host: a:8 0\r\n" END, HOST),
 		ROW(LINE "Host: [::1\r\n" END, HOST), ROW(LINE "Host: []\r\n" END, HOST), ROW(LINE "Host: [::1]a\r\n" END, HOST),
 		ROW(LINE "Host: [::g]\r\n" END, HOST), ROW(LINE "Host: a[::1]\r\n" END, HOST), ROW(LINE "Host: ::1\r\n" END, HOST),

@@ -232,7 +232,7 @@ static struct weir_addr mapped(const struct sockaddr_storage *s, uint16_t *ret_p
 	return a;
 }
 
-static struct weir_flow_key key_of(int client)
+struct weir_flow_key serve_key(int client)
 {
 	struct sockaddr_storage here, there;
 	socklen_t a = sizeof(here), b = sizeof(there);
@@ -259,11 +259,18 @@ static int compare(const struct weir_flow_key *k, const struct weir_flow *f, voi
 	return 1;
 }
 
-bool serve_flow(int client, struct weir_flow *ret)
+bool serve_flow_find(const struct weir_flow_key *k, struct weir_flow *ret)
 {
-	struct search s = { key_of(client), ret };
+	struct search s = { *k, ret };
 
 	return weir_dataplane_flow_each(serve.dp, compare, &s);
+}
+
+bool serve_flow(int client, struct weir_flow *ret)
+{
+	struct weir_flow_key k = serve_key(client);
+
+	return serve_flow_find(&k, ret);
 }
 
 bool serve_is_owned_by(int client, enum weir_owner owner)
@@ -276,7 +283,7 @@ bool serve_is_owned_by(int client, enum weir_owner owner)
 
 static struct weir_ticket *slot_of(int client, uint16_t pool, struct weir_flow_key *ret_key)
 {
-	*ret_key = key_of(client);
+	*ret_key = serve_key(client);
 	return &serve.tickets[pool][weir_ticket_index(ret_key)];
 }
 

@@ -49,7 +49,9 @@ void serve_expect_entry(int fd, const struct prog_entry *e, bool is_head, bool i
 /* Reads the end of the stream; 0, or the errno of a reset. */
 int serve_end(int fd);
 
-/* The flow of a client's connection; false: there is none. */
+/* The flow of a client's connection; false: there is none. By key, where the socket may be closed by then. */
+struct weir_flow_key serve_key(int client);
+bool serve_flow_find(const struct weir_flow_key *k, struct weir_flow *ret);
 bool serve_flow(int client, struct weir_flow *ret);
 bool serve_is_owned_by(int client, enum weir_owner owner);
 

@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <linux/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/macro.h"
 #include "harness/prog_serve.h"
 
 TestSuite(sock_handover, .init = serve_start, .fini = serve_stop, .timeout = 60);
@@ -138,16 +140,15 @@ Test(sock_handover, head_may_fill_the_largest_segment_but_not_exceed_it)
 	}
 }
 
-Test(sock_handover, entries_of_every_class_are_hits_on_loopback)
+static void expect_hits(const size_t *sizes, size_t count)
 {
-	static const size_t sizes[] = { 200, 1535, 1536, 1537, 4095, 4096, 4097, 9000, 16383, 16384 };
 	int e;
 	size_t i;
 
 	for (e = 0; e < SERVE__MAX; e++) {
 		int client = serve_connect(e);
 
-		for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		for (i = 0; i < count; i++) {
 			struct prog_entry hit = { .endpoint = SERVE_ENDPOINT(e), .host = "localhost", .target = "/a/hit" };
 
 			hit.generation = i + 1;
@@ -159,7 +160,37 @@ Test(sock_handover, entries_of_every_class_are_hits_on_loopback)
 		}
 		cr_assert(serve_is_quiet(POOL_A));
 	}
-	cr_assert_eq(serve_counted(WEIR_VERDICT_TC_ANSWERED), SERVE__MAX * sizeof(sizes) / sizeof(sizes[0]));
+	cr_assert_eq(serve_counted(WEIR_VERDICT_TC_ANSWERED), SERVE__MAX * count);
+}
+
+Test(sock_handover, entries_of_every_class_are_hits_on_loopback)
+{
+	static const size_t sizes[] = { 200, 1535, 1536, 1537, 4095, 4096, 4097, 9000, 15000 };
+
+	expect_hits(sizes, ARRAY_SIZE(sizes));
+}
+
+/* An skb that tc makes larger cannot hold all of the largest class. */
+Test(sock_handover, largest_entries_are_answered_or_left_to_a_worker)
+{
+	size_t size;
+
+	for (size = 15800; size <= WEIR_BYTES_L; size += 73) {
+		struct prog_entry hit = { .host = "localhost", .target = "/a/hit", .generation = size };
+		int client = serve_connect(SERVE_V4);
+		struct pollfd ends[] = { { .fd = client, .events = POLLIN },
+					 { .fd = serve.listeners[POOL_A][SERVE_V4], .events = POLLIN } };
+
+		prog_withdraw(&hit);
+		prog_entry_size(&hit, size);
+		prog_publish(&hit);
+		serve_send(client, HIT);
+		cr_assert_gt(poll(ends, 2, SERVE_WAIT_MS), 0, "nobody answers for %zu bytes", size);
+		if (ends[0].revents)
+			serve_expect_entry(client, &hit, false, false);
+		else
+			serve_expect(serve_accept(POOL_A, SERVE_V4), HIT);
+	}
 }
 
 /* A backlog of 1 has room for two connections. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Taking an idle connection back from a worker, and who wins when both want it: weir_tc with tickets. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>

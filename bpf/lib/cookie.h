@@ -142,6 +142,7 @@ static __always_inline struct weir_flow *weir_flow_accept(struct weir_scratch *s
 	f->rcv_nxt = p->seq;
 	f->snd_nxt = p->ack;
 	f->snd_una = p->ack;
+	f->snd_iss = p->ack;
 	f->created_ns = p->now_ns;
 	f->seen_ns = p->now_ns;
 	f->endpoint = p->endpoint;

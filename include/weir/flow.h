@@ -53,6 +53,8 @@ struct weir_flow {
 	__u32 base_rcv;	/* KERNEL: first byte of the request handed over; tickets count from here */
 	__u32 base_snd;
 	__u32 requests;	/* answered by XDP since the connection began */
+	__u32 snd_iss;	/* snd_una at the beginning: how far back an ACK may be old */
+	__u32 spare;
 
 	/* the last answer, for the client's retransmission: DESIGN rule 3 */
 	__u32 req_seq;
@@ -77,7 +79,7 @@ struct weir_flow {
 	__u16 slot;	/* worker slot chosen at hand-over */
 	__u16 window;	/* bytes that we offer to receive */
 };
-_Static_assert(sizeof(struct weir_flow) == 104, "weir_flow has no hidden padding");
+_Static_assert(sizeof(struct weir_flow) == 112, "weir_flow has no hidden padding");
 
 /* Value of weir_timewait: enough to acknowledge a FIN again, RFC 9293 3.3.2. */
 struct weir_timewait {

@@ -15,10 +15,10 @@
 #include "weir/route.h"
 
 /* A row without a member is the struct itself; the rows of its members follow in order. */
+/* clang-format off */
 #define STRUCT(type) { #type, NULL, 0, sizeof(struct type) }
 #define MEMBER(type, name) { #type, #name, offsetof(struct type, name), sizeof(((struct type *)NULL)->name) }
 
-/* clang-format off */
 static const struct row {
 	const char *type;
 	const char *member;
@@ -123,8 +123,8 @@ static void check_members(const struct btf_type *t, const struct row *row, const
 	for (i = 0, row++; i < btf_vlen(t); i++, m++, row++) {
 		const char *name = btf__name_by_offset(btf, m->name_off);
 
-		cr_assert(row < end && row->member && !strcmp(row->member, name), "struct %s has a member %s without a row",
-			  type, name);
+		cr_assert(row < end && row->member && !strcmp(row->member, name),
+			  "struct %s has a member %s without a row", type, name);
 		cr_assert_eq(m->offset, row->offset * 8, "%s.%s", type, name);
 		cr_assert_eq((size_t)btf__resolve_size(btf, m->type), row->bytes, "%s.%s", type, name);
 	}
@@ -197,8 +197,8 @@ Test(abi_layout, key_and_value_sizes_are_those_of_their_types)
 
 	bpf_object__for_each_map(map, skel->obj)
 		if (!is_map_of_maps(map) && !bpf_map__is_internal(map)) {
-			cr_assert_eq(bpf_map__key_size(map), btf__resolve_size(btf, bpf_map__btf_key_type_id(map)), "%s",
-				     bpf_map__name(map));
+			cr_assert_eq(bpf_map__key_size(map), btf__resolve_size(btf, bpf_map__btf_key_type_id(map)),
+				     "%s", bpf_map__name(map));
 			cr_assert_eq(bpf_map__value_size(map), btf__resolve_size(btf, bpf_map__btf_value_type_id(map)),
 				     "%s", bpf_map__name(map));
 		}

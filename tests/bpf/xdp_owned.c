@@ -187,9 +187,9 @@ Test(xdp_owned, acknowledgement_of_what_was_never_sent_is_dropped)
 	struct packet p = prog_connect(0, 1460);
 
 	p.ack++;
-	expect_unchanged(&p, WEIR_VERDICT_DROP_ACK_UNSENT);
+	expect_unchanged(&p, WEIR_VERDICT_ACK_UNSENT);
 	p = prog_request(&p, GET);
-	expect_unchanged(&p, WEIR_VERDICT_DROP_ACK_UNSENT);
+	expect_unchanged(&p, WEIR_VERDICT_ACK_UNSENT);
 }
 
 Test(xdp_owned, acknowledgement_far_below_is_challenged)

@@ -127,11 +127,11 @@ Test(xdp_parse, each_wrong_length_field_is_the_kernels)
 		size_t offset; /* in the IP header */
 		uint8_t value;
 	} wrong[] = {
-		{ 0, 0x55 }, /* version 5 */
-		{ 0, 0x44 }, /* header of 16 bytes */
-		{ 0, 0x4f }, /* header of 60 bytes, behind which is no whole TCP header */
-		{ 3, 39 },   /* total length less than both headers */
-		{ 3, 19 },   /* less than the IP header */
+		{ 0, 0x55 },  /* version 5 */
+		{ 0, 0x44 },  /* header of 16 bytes */
+		{ 0, 0x4f },  /* header of 60 bytes, behind which is no whole TCP header */
+		{ 3, 39 },    /* total length less than both headers */
+		{ 3, 19 },    /* less than the IP header */
 		{ 32, 0x40 }, /* TCP header of 16 bytes */
 		{ 32, 0xf0 }, /* of 60 bytes, more than there are */
 	};
@@ -204,7 +204,8 @@ Test(xdp_parse, each_flipped_bit_of_the_segment_is_noticed)
 	p.payload_bytes = 3;
 	bytes = packet_build(&p, frame);
 	for (at = tcp; at < bytes; at++) {
-		if (at - tcp == 2 || at - tcp == 3 || at - tcp == 12) /* port and data offset have verdicts of their own */
+		/* port and data offset have verdicts of their own */
+		if (at - tcp == 2 || at - tcp == 3 || at - tcp == 12)
 			continue;
 		frame[at] ^= (uint8_t)(1 << at % 8);
 		prog_run_frame(frame, bytes, &r);

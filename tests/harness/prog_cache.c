@@ -36,8 +36,8 @@ static struct weir_cache_key key_of(const struct prog_entry *e)
 	struct weir_secrets s = prog_secrets();
 	struct weir_cache_key k;
 
-	weir_key_make(cache_secret[0] ? cache_secret : s.cache_key, e->endpoint, e->encodings, e->host, (uint16_t)strlen(e->host), e->target,
-		      (uint16_t)strlen(e->target), &k);
+	weir_key_make(cache_secret[0] ? cache_secret : s.cache_key, e->endpoint, e->encodings, e->host,
+		      (uint16_t)strlen(e->host), e->target, (uint16_t)strlen(e->target), &k);
 	return k;
 }
 

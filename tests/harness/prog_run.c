@@ -53,7 +53,8 @@ static uint32_t moved(const uint64_t *before, const uint64_t *after, uint32_t co
 	for (i = 0; i < count; i++) {
 		if (before[i] == after[i])
 			continue;
-		cr_assert_eq(after[i] - before[i], 1, "counter %u moved by %lu", i, (unsigned long)(after[i] - before[i]));
+		cr_assert_eq(after[i] - before[i], 1, "counter %u moved by %lu", i,
+			     (unsigned long)(after[i] - before[i]));
 		cr_assert_eq(found, 0, "counters %u and %u moved", found, i);
 		found = i;
 	}

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "dataplane/dataplane_priv.h"
 #include "route/route.h"
 
 #define GENERATION 0xabcd00u
@@ -64,14 +65,16 @@ static void make_config(void)
 static int listen_on(enum serve_endpoint e, int backlog)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(SERVE_PORT) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(SERVE_PORT), .sin6_addr = in6addr_loopback };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+				   .sin6_port = htons(SERVE_PORT),
+				   .sin6_addr = in6addr_loopback };
 	int fd = socket(e == SERVE_V6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
 	v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	cr_assert(!setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) &&
 		  !setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)));
-	cr_assert(!(e == SERVE_V6 ? bind(fd, (struct sockaddr *)&v6, sizeof(v6)) :
-				    bind(fd, (struct sockaddr *)&v4, sizeof(v4))),
+	cr_assert(!(e == SERVE_V6 ? bind(fd, (struct sockaddr *)&v6, sizeof(v6))
+				  : bind(fd, (struct sockaddr *)&v4, sizeof(v4))),
 		  "bind: %s", strerror(errno));
 	cr_assert(!listen(fd, backlog));
 	return fd;
@@ -83,18 +86,31 @@ static void open_pool(uint16_t pool, int backlog)
 	uint32_t e;
 
 	weir_dataplane_pool_fds(serve.dp, pool, prog.cache[pool], &tickets, &queue);
-	serve.tickets[pool] = mmap(NULL, WEIR_TICKETS * sizeof(struct weir_ticket), PROT_READ | PROT_WRITE, MAP_SHARED, tickets, 0);
+	serve.tickets[pool] =
+		mmap(NULL, WEIR_TICKETS * sizeof(struct weir_ticket), PROT_READ | PROT_WRITE, MAP_SHARED, tickets, 0);
 	cr_assert_neq(serve.tickets[pool], MAP_FAILED);
 	for (e = 0; e < SERVE__MAX; e++) {
 		serve.listeners[pool][e] = listen_on(e, backlog);
-		cr_assert_eq(weir_dataplane_add_socket(serve.dp, listens[e].id, pool - 1u, serve.listeners[pool][e]), 0);
+		cr_assert_eq(weir_dataplane_add_socket(serve.dp, listens[e].id, pool - 1u, serve.listeners[pool][e]),
+			     0);
 	}
+}
+
+/* Nobody ticks here: the date stays, and counts as current for as long as a test takes. */
+static void stop_clock(void)
+{
+	int i;
+
+	weir_dataplane_tick(serve.dp);
+	for (i = 0; i < 2; i++)
+		serve.dp->clock->dates[i].written_ns = UINT64_MAX / 2;
 }
 
 void serve_start_with_backlog(int backlog)
 {
 	struct weir_route_compiled routes;
 	char why[256] = "";
+	int unused;
 
 	make_config();
 	cr_assert_eq(weir_dataplane_clean(&serve.config), 0);
@@ -103,10 +119,11 @@ void serve_start_with_backlog(int backlog)
 	cr_assert_eq(weir_route_compile(&serve.config, weir_dataplane_cache_secret(serve.dp), &routes), 0);
 	cr_assert_eq(weir_dataplane_configure(serve.dp, &serve.config, &routes), 0);
 	weir_route_compiled_fini(&routes);
+	weir_dataplane_pool_fds(serve.dp, 0, prog.cache[0], &unused, &unused);
 	open_pool(POOL_A, backlog);
 	open_pool(POOL_B, backlog);
 	cr_assert_eq(weir_dataplane_attach(serve.dp, &serve.config, why), 0, "%s", why);
-	weir_dataplane_tick(serve.dp);
+	stop_clock();
 	serve_mark();
 }
 
@@ -179,7 +196,8 @@ static void read_exactly(int fd, char *out, size_t bytes)
 	while (n < bytes) {
 		ssize_t r = recv(fd, out + n, bytes - n, 0);
 
-		cr_assert_gt(r, 0, "%zu of %zu bytes came: %s\n%.*s", n, bytes, r ? strerror(errno) : "end of stream", (int)n, out);
+		cr_assert_gt(r, 0, "%zu of %zu bytes came: %s\n%.*s", n, bytes, r ? strerror(errno) : "end of stream",
+			     (int)n, out);
 		n += (size_t)r;
 	}
 }
@@ -238,7 +256,8 @@ struct weir_flow_key serve_key(int client)
 	socklen_t a = sizeof(here), b = sizeof(there);
 	struct weir_flow_key k = {};
 
-	cr_assert(!getsockname(client, (struct sockaddr *)&here, &a) && !getpeername(client, (struct sockaddr *)&there, &b));
+	cr_assert(!getsockname(client, (struct sockaddr *)&here, &a) &&
+		  !getpeername(client, (struct sockaddr *)&there, &b));
 	k.client = mapped(&here, &k.client_port);
 	k.server = mapped(&there, &k.server_port);
 	return k;

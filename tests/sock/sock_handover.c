@@ -52,7 +52,8 @@ static void expect_options(enum serve_endpoint e, unsigned options)
 	serve_expect(worker, REQUEST);
 	c = info_of(client);
 	w = info_of(worker);
-	cr_assert_eq(w.tcpi_options & (TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE), options, "%#x", w.tcpi_options);
+	cr_assert_eq(w.tcpi_options & (TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE), options, "%#x",
+		     w.tcpi_options);
 	cr_assert_eq(c.tcpi_options & (TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE), options);
 	cr_assert_eq(w.tcpi_snd_wscale, c.tcpi_rcv_wscale);
 	cr_assert_eq(w.tcpi_rcv_wscale, c.tcpi_snd_wscale);
@@ -149,9 +150,9 @@ static void expect_hits(const size_t *sizes, size_t count)
 		int client = serve_connect(e);
 
 		for (i = 0; i < count; i++) {
-			struct prog_entry hit = { .endpoint = SERVE_ENDPOINT(e), .host = "localhost", .target = "/a/hit" };
+			struct prog_entry hit = { .host = "localhost", .target = "/a/hit", .generation = i + 1 };
 
-			hit.generation = i + 1;
+			hit.endpoint = SERVE_ENDPOINT(e);
 			prog_withdraw(&hit);
 			prog_entry_size(&hit, sizes[i]);
 			prog_publish(&hit);

@@ -18,7 +18,9 @@ TestSuite(sock_seize, .init = serve_start, .fini = serve_stop, .timeout = 60);
 
 static struct prog_entry entry(enum serve_endpoint e)
 {
-	struct prog_entry p = { .endpoint = SERVE_ENDPOINT(e), .host = "localhost", .target = "/a/hit", .body_bytes = 300 };
+	struct prog_entry p = { .host = "localhost", .target = "/a/hit", .body_bytes = 300 };
+
+	p.endpoint = SERVE_ENDPOINT(e);
 
 	return p;
 }

@@ -45,7 +45,8 @@ Test(steer_pool, many_connections_reach_their_pools)
 		clients[i] = serve_connect(i % 4 < 2 ? SERVE_V4 : SERVE_V6);
 	for (i = 0; i < 60; i++) {
 		serve_send(clients[i], i & 1 ? REQUEST("/b/") : REQUEST("/a/"));
-		(void)expect_at(i & 1 ? POOL_B : POOL_A, i % 4 < 2 ? SERVE_V4 : SERVE_V6, i & 1 ? REQUEST("/b/") : REQUEST("/a/"));
+		(void)expect_at(i & 1 ? POOL_B : POOL_A, i % 4 < 2 ? SERVE_V4 : SERVE_V6,
+				i & 1 ? REQUEST("/b/") : REQUEST("/a/"));
 	}
 }
 

@@ -45,13 +45,22 @@ static void format_date(time_t t, char text[32])
 	memcpy(text, line, WEIR_DATE_BYTES);
 }
 
+/* Not time(): its coarse clock still shows the last second just after the next began. */
+static time_t now_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec;
+}
+
 void dp_clock_set(struct weir_dataplane *dp)
 {
 	uint32_t next = (dp->clock->current & 1) ^ 1, sum = 0;
 	struct weir_date *d = &dp->clock->dates[next];
 	int i;
 
-	format_date(time(NULL), d->text);
+	format_date(now_s(), d->text);
 	for (i = 0; i < 32; i += 2)
 		sum += (uint32_t)(uint8_t)d->text[i] << 8 | (uint8_t)d->text[i + 1];
 	d->sum = sum;

@@ -53,6 +53,7 @@ static __always_inline void established(struct bpf_sock_ops *ops, const struct w
 					const struct weir_endpoint *e)
 {
 	struct weir_flow *f = bpf_map_lookup_elem(&weir_flows, k);
+	struct weir_pool_stats *st;
 	struct weir_flow born = {};
 	__u64 nxt;
 
@@ -62,6 +63,9 @@ static __always_inline void established(struct bpf_sock_ops *ops, const struct w
 		f->flags &= (__u8) ~(WEIR_FLOW_PENDING | WEIR_FLOW_CLOSING);
 		f->owner = WEIR_OWNER_KERNEL;
 		weir_queue_arrive(f->pool);
+		st = weir_stats_of(f->pool);
+		if (st)
+			st->handovers++;
 	} else {
 		born.owner = WEIR_OWNER_KERNEL;
 		born.flags = WEIR_FLOW_NO_SEIZE;

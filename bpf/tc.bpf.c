@@ -90,8 +90,10 @@ static __always_inline enum weir_verdict classify(struct __sk_buff *skb, struct 
 	p->now_ns = bpf_ktime_get_ns();
 	bytes = p->header_bytes;
 	opaque(bytes);
-	if (bytes < sizeof(struct tcphdr) || bytes > 60 ||
-	    bpf_skb_load_bytes(skb, p->l4_off, s->head, bytes))
+	if (bytes < sizeof(struct tcphdr))
+		return WEIR_VERDICT_MORE;
+	opaque(bytes);
+	if (bytes > 60 || bpf_skb_load_bytes(skb, p->l4_off, s->head, bytes))
 		return WEIR_VERDICT_MORE;
 	weir_options(s);
 

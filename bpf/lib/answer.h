@@ -132,8 +132,10 @@ static __always_inline enum answer_result answer_resize(void *ctx, bool is_xdp, 
 		return weir_xdp_write(ctx, s, payload_bytes) ? ANSWER_WRITTEN : ANSWER_NO_ROOM;
 	if (bpf_skb_change_tail(ctx, bytes + payload_bytes, 0))
 		return ANSWER_NO_ROOM;
+	if (bytes < 54)
+		return ANSWER_BROKEN;
 	opaque(bytes);
-	if (bytes < 54 || bytes > WEIR_OUT_MAX)
+	if (bytes > WEIR_OUT_MAX)
 		return ANSWER_BROKEN;
 	return bpf_skb_store_bytes(ctx, 0, s->out, bytes, 0) ? ANSWER_BROKEN : ANSWER_WRITTEN;
 }
@@ -169,8 +171,10 @@ static __always_inline enum answer_result answer_write(void *ctx, bool is_xdp, s
 	if (result != ANSWER_WRITTEN)
 		return result;
 	at = s->out_bytes;
+	if (n < 1)
+		return ANSWER_BROKEN;
 	opaque(n);
-	if (n < 1 || n > max)
+	if (n > max)
 		return ANSWER_BROKEN;
 	if (frame_store(ctx, is_xdp, at, bytes, n) || !put_date(ctx, is_xdp, at + e->date_off, date))
 		return ANSWER_BROKEN;

@@ -72,6 +72,15 @@ static __always_inline __u32 cookie_mss_index(__u32 mss)
 	return found;
 }
 
+/* The receive window for an MSS: a multiple of the MSS that the kernel will use, which is at least 1220 for IPv6
+ * (IPV6_MIN_MTU - 60), so that a hand-over never takes window back. */
+static __always_inline __u16 cookie_window(__u32 index, bool is_v6)
+{
+	if (is_v6 && index < MSS_INDEX_MIN6)
+		index = MSS_INDEX_MIN6;
+	return weir_wnd_table[index & 15];
+}
+
 /* Our ISN for a SYN. */
 static __always_inline __u32 weir_cookie_make(const struct weir_secrets *sec, const struct weir_pkt *p,
 					      __u32 *ret_index)
@@ -133,11 +142,12 @@ static __always_inline struct weir_flow *weir_flow_accept(struct weir_scratch *s
 	f->rcv_nxt = p->seq;
 	f->snd_nxt = p->ack;
 	f->snd_una = p->ack;
+	f->snd_iss = p->ack;
 	f->created_ns = p->now_ns;
 	f->seen_ns = p->now_ns;
 	f->endpoint = p->endpoint;
 	f->mss = weir_mss_table[index];
-	f->window = weir_wnd_table[index];
+	f->window = cookie_window(index, p->is_v6);
 	f->owner = WEIR_OWNER_XDP;
 	if (weir_use_ts && p->has_ts) {
 		f->flags = WEIR_FLOW_TS;

@@ -29,15 +29,14 @@ static __always_inline enum weir_verdict weir_syn(struct xdp_md *ctx, struct wei
 		.wscale = WEIR_NO_OPT,
 	};
 	__u32 state = weir_socket_state(ctx, p);
-	__u32 index = 0, wnd;
+	__u32 index = 0;
 
 	if (!sec || (state && state != BPF_TCP_LISTEN))
 		return WEIR_VERDICT_PASS_KERNEL_SYN;
 	if (p->tcp_flags & WEIR_TCP_FIN)
 		return WEIR_VERDICT_DROP_NO_ACK;
 	r.seq = weir_cookie_make(sec, p, &index);
-	wnd = weir_wnd_table[index & 15];
-	r.window = (__u16)wnd;
+	r.window = cookie_window(index, p->is_v6);
 	if (weir_use_ts && p->has_ts) {
 		r.has_ts = 1;
 		r.ts_val = weir_cookie_ts(p) + weir_ts_offset(sec, &p->key);

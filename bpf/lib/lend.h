@@ -75,7 +75,6 @@ static __always_inline enum weir_verdict weir_handover(struct __sk_buff *skb, st
 {
 	struct weir_pkt *p = &s->pkt;
 	struct bpf_tcp_req_attrs attrs = {};
-	struct weir_pool_stats *st;
 	struct bpf_sock *skc;
 	struct sock *sk;
 	int r;
@@ -105,12 +104,7 @@ static __always_inline enum weir_verdict weir_handover(struct __sk_buff *skb, st
 	handover_attrs(f, p, &attrs);
 	r = bpf_sk_assign_tcp_reqsk(skb, sk, &attrs, sizeof(attrs));
 	bpf_sk_release(skc);
-	if (r)
-		return WEIR_VERDICT_TC_ASSIGN_FAILED;
-	st = weir_stats_of(pool);
-	if (st)
-		st->handovers++;
-	return WEIR_VERDICT_TC_ASSIGNED;
+	return r ? WEIR_VERDICT_TC_ASSIGN_FAILED : WEIR_VERDICT_TC_ASSIGNED;
 }
 
 /* A packet behind a request that is being handed over: up if the socket exists by now. */
@@ -159,8 +153,10 @@ static __always_inline bool seize_reset(struct __sk_buff *skb, struct weir_scrat
 	bytes = s->out_bytes;
 	if (bpf_skb_change_tail(skb, bytes, 0))
 		return false;
+	if (bytes < 54)
+		return false;
 	opaque(bytes);
-	if (bytes < 54 || bytes > WEIR_OUT_MAX)
+	if (bytes > WEIR_OUT_MAX)
 		return false;
 	return !bpf_skb_store_bytes(skb, 0, s->out, bytes, BPF_F_RECOMPUTE_CSUM);
 }

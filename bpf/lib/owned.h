@@ -30,11 +30,23 @@ static __always_inline enum weir_verdict owned_send(struct xdp_md *ctx, struct w
 	return weir_xdp_reply(ctx, s, &r, v);
 }
 
-/* What tcp_send_dupack() sends; in FIN states the FIN is repeated with it, for nobody else would. */
+/* Is the last answer still to be acknowledged? */
+static __always_inline bool answer_is_out(const struct weir_flow *f)
+{
+	return f->resp_bytes && f->snd_una != f->snd_nxt;
+}
+
+/* What tcp_send_dupack() sends, with two differences. While an answer is out, nothing but the answer acknowledges its
+ * request: if it were lost, the client would not ask again, and XDP has no clock of its own. A FIN that answered the
+ * client's is repeated, for nobody else would; one that went out with a response is repeated with the response. */
 static __always_inline enum weir_verdict owned_ack(struct xdp_md *ctx, struct weir_scratch *s,
 						   const struct weir_flow *f, enum weir_verdict v)
 {
-	if (f->state == WEIR_FLOW_LAST_ACK)
+	if (answer_is_out(f))
+		return owned_send(ctx, s, f, WEIR_TCP_ACK,
+				  f->snd_nxt - f->resp_bytes - (f->flags & WEIR_FLOW_CLOSE ? 1 : 0),
+				  f->req_seq, v);
+	if (f->state == WEIR_FLOW_LAST_ACK && !(f->flags & WEIR_FLOW_CLOSE))
 		return owned_send(ctx, s, f, WEIR_TCP_FIN | WEIR_TCP_ACK, f->snd_nxt - 1, f->rcv_nxt,
 				  v);
 	return owned_send(ctx, s, f, WEIR_TCP_ACK, f->snd_nxt, f->rcv_nxt, v);
@@ -201,9 +213,11 @@ static __always_inline enum weir_verdict owned_check_ack(struct xdp_md *ctx, str
 {
 	struct weir_pkt *p = &s->pkt;
 
+	__u32 acked = f->snd_una - f->snd_iss;
+
 	if (seq_after(p->ack, f->snd_nxt))
-		return WEIR_VERDICT_DROP_ACK_UNSENT;
-	if (seq_before(p->ack, f->snd_una - 65535))
+		return owned_ack(ctx, s, f, WEIR_VERDICT_ACK_UNSENT);
+	if (seq_before(p->ack, f->snd_una - (acked < 65535 ? acked : 65535)))
 		return owned_ack(ctx, s, f, WEIR_VERDICT_ACK_CHALLENGE_ACK);
 	if (seq_after(p->ack, f->snd_una)) {
 		__u32 start = f->snd_nxt - f->resp_bytes - (f->flags & WEIR_FLOW_CLOSE ? 1 : 0);
@@ -239,6 +253,7 @@ static __always_inline enum weir_verdict owned_fin(struct xdp_md *ctx, struct we
 	if (!flow_move(f, rcv, snd, rcv + 1, snd + 1))
 		return WEIR_VERDICT_DROP_RACE;
 	f->state = WEIR_FLOW_LAST_ACK;
+	f->resp_bytes = 0; /* acknowledged: only our FIN is out now */
 	return owned_send(ctx, s, f, WEIR_TCP_FIN | WEIR_TCP_ACK, snd, rcv + 1, WEIR_VERDICT_FIN);
 }
 
@@ -248,16 +263,18 @@ static __always_inline enum weir_verdict owned_text(struct xdp_md *ctx, struct w
 {
 	struct weir_pkt *p = &s->pkt;
 	__u32 rcv = f->rcv_nxt;
-	bool is_acked = f->snd_una == f->snd_nxt;
 
 	if (seq_before(p->seq, rcv)) {
-		if (p->payload_bytes && f->resp_bytes && !is_acked && f->state != WEIR_FLOW_LAST_ACK)
+		if (p->payload_bytes && answer_is_out(f) &&
+		    (f->state != WEIR_FLOW_LAST_ACK || f->flags & WEIR_FLOW_CLOSE))
 			return owned_again(ctx, s, f);
 		return owned_ack(ctx, s, f, p->payload_bytes ? WEIR_VERDICT_ACK_OLD_DATA :
 							       WEIR_VERDICT_FIN_AGAIN);
 	}
 	if (p->seq != rcv)
 		return owned_ack(ctx, s, f, WEIR_VERDICT_ACK_OUT_OF_ORDER);
+	if (f->state == WEIR_FLOW_LAST_ACK)
+		return WEIR_VERDICT_DROP_AFTER_FIN;
 	if (!p->payload_bytes)
 		return owned_fin(ctx, s, f);
 	if (f->state != WEIR_FLOW_OPEN)
@@ -308,18 +325,20 @@ static __always_inline enum weir_verdict weir_owned_packet(struct xdp_md *ctx, s
 		return owned_ack(ctx, s, f, WEIR_VERDICT_ACK_KEEPALIVE);
 	if (seq_after(p->seq, rcv + f->window))
 		return owned_ack(ctx, s, f, WEIR_VERDICT_ACK_WINDOW);
-	flow_note_ts(f, p);
 	v = owned_check_ack(ctx, s, f);
 	if (v != WEIR_VERDICT_MORE)
 		return v;
+	if (!seq_before(end, rcv))
+		flow_note_ts(f, p);
 	if (f->state == WEIR_FLOW_LAST_ACK && p->ack == f->snd_nxt && !seq_before(end, rcv)) {
-		bpf_map_delete_elem(&weir_flows, &p->key);
+		if (f->flags & WEIR_FLOW_CLOSE) /* ours was first: CLOSING to TIME-WAIT */
+			weir_flow_timewait(p, f, rcv);
+		else
+			bpf_map_delete_elem(&weir_flows, &p->key);
 		return WEIR_VERDICT_CLOSED;
 	}
 	if (end != p->seq)
 		return owned_text(ctx, s, f);
-	if (p->seq != rcv)
-		return owned_ack(ctx, s, f, WEIR_VERDICT_ACK_OUT_OF_ORDER);
 	return WEIR_VERDICT_ACK;
 }
 

@@ -59,27 +59,72 @@ static __always_inline enum weir_verdict parse_ip4(struct weir_pkt *p, void *ip,
 	return WEIR_VERDICT_MORE;
 }
 
-/* IPv6 header at `ip`, TCP directly behind it. Extension headers are the kernel's. */
-static __always_inline enum weir_verdict parse_ip6(struct weir_pkt *p, void *ip, void *end)
+#define IP6_HEADERS_MAX 4 /* extension headers that are walked */
+
+/* Walks IPv6 extension headers (RFC 8200 4) from `off`, counted from the frame's start, to TCP. */
+static __always_inline enum weir_verdict skip_ip6_headers(struct weir_pkt *p, void *data, void *end, __u8 next,
+							  __u32 off)
 {
+	enum weir_verdict v = WEIR_VERDICT_MORE;
+	__u32 i, at;
+
+#pragma clang loop unroll(full)
+	for (i = 0; i < IP6_HEADERS_MAX; i++) {
+		__u8 *h;
+
+		if (next == IPPROTO_TCP)
+			break;
+		at = off;
+		opaque(at);
+		h = data + (at & 0xff);
+		if (off > 0xf0 || (void *)(h + 8) > end)
+			return WEIR_VERDICT_PASS_NOT_OURS;
+		if (next == 44) { /* fragment: ports are in the first one only */
+			if ((h[2] << 8 | h[3]) & 0xfff8)
+				return WEIR_VERDICT_PASS_NOT_OURS;
+			v = WEIR_VERDICT_PASS_FRAGMENT;
+			off += 8;
+		} else if (next == 0 || next == 43 || next == 60) {
+			off += (h[1] + 1u) * 8;
+		} else {
+			return WEIR_VERDICT_PASS_NOT_OURS;
+		}
+		next = h[0];
+	}
+	if (next != IPPROTO_TCP)
+		return WEIR_VERDICT_PASS_NOT_OURS;
+	p->has_ip_options = 1;
+	p->l4_off = off;
+	return v;
+}
+
+/* IPv6 header at `ip`. */
+static __always_inline enum weir_verdict parse_ip6(struct weir_pkt *p, void *data, void *ip, void *end)
+{
+	enum weir_verdict v = WEIR_VERDICT_MORE;
 	struct ipv6hdr *h = ip;
 	__u32 bytes;
 
 	if (ip + sizeof(*h) > end)
 		return WEIR_VERDICT_PASS_NOT_OURS;
-	if (h->nexthdr != IPPROTO_TCP)
-		return WEIR_VERDICT_PASS_NOT_OURS;
 	bytes = bpf_ntohs(h->payload_len);
-	if (h->version != 6 || bytes < sizeof(struct tcphdr) ||
-	    p->l3_off + sizeof(*h) + bytes > p->frame_bytes)
-		return WEIR_VERDICT_PASS_MALFORMED;
 	p->is_v6 = 1;
 	p->has_ip_options = 0;
 	p->l4_off = p->l3_off + sizeof(*h);
-	p->l4_bytes = bytes;
+	if (h->version != 6 || p->l4_off + bytes > p->frame_bytes)
+		return WEIR_VERDICT_PASS_MALFORMED;
+	if (h->nexthdr != IPPROTO_TCP) {
+		v = skip_ip6_headers(p, data, end, h->nexthdr, p->l4_off);
+		if (v != WEIR_VERDICT_MORE && v != WEIR_VERDICT_PASS_FRAGMENT)
+			return v;
+	}
+	bytes += p->l3_off + sizeof(*h);
+	if (bytes < p->l4_off + sizeof(struct tcphdr))
+		return WEIR_VERDICT_PASS_MALFORMED;
+	p->l4_bytes = bytes - p->l4_off;
 	__builtin_memcpy(&p->key.client, &h->saddr, 16);
 	__builtin_memcpy(&p->key.server, &h->daddr, 16);
-	return WEIR_VERDICT_MORE;
+	return v;
 }
 
 static __always_inline bool is_our_port(__be16 port)
@@ -178,7 +223,7 @@ static __always_inline enum weir_verdict weir_pkt_parse(struct weir_pkt *p, void
 	if (proto == bpf_htons(ETH_P_IP))
 		v = parse_ip4(p, data + off, data_end);
 	else if (proto == bpf_htons(ETH_P_IPV6))
-		v = parse_ip6(p, data + off, data_end);
+		v = parse_ip6(p, data, data + off, data_end);
 	else
 		return WEIR_VERDICT_PASS_NOT_OURS;
 	if (v != WEIR_VERDICT_MORE && v != WEIR_VERDICT_PASS_FRAGMENT)
@@ -186,7 +231,7 @@ static __always_inline enum weir_verdict weir_pkt_parse(struct weir_pkt *p, void
 
 	off = p->l4_off;
 	opaque(off);
-	off &= 0x7f;
+	off &= 0xff;
 	if (data + off + sizeof(struct tcphdr) > data_end)
 		return v == WEIR_VERDICT_MORE ? WEIR_VERDICT_PASS_MALFORMED : v;
 	p->key.client_port = *(__u16 *)(data + off);
@@ -219,8 +264,10 @@ static __always_inline enum weir_verdict weir_segment_load(void *ctx, bool is_xd
 
 	if (bytes > WEIR_HEAD_MAX)
 		bytes = p->header_bytes;
+	if (bytes < sizeof(struct tcphdr))
+		return WEIR_VERDICT_PASS_MALFORMED;
 	opaque(bytes);
-	if (bytes < sizeof(struct tcphdr) || bytes > WEIR_HEAD_MAX)
+	if (bytes > WEIR_HEAD_MAX)
 		return WEIR_VERDICT_PASS_MALFORMED;
 	if (frame_load(ctx, is_xdp, p->l4_off, s->head, bytes))
 		return WEIR_VERDICT_PASS_MALFORMED;

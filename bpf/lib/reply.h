@@ -128,8 +128,10 @@ static __always_inline bool xdp_copy_out(struct xdp_md *ctx, struct weir_scratch
 			((__u64 *)data)[i] = ((__u64 *)s->out)[i];
 		return true;
 	}
+	if (bytes < 54)
+		return false;
 	opaque(bytes);
-	if (bytes < 54 || bytes > WEIR_OUT_MAX)
+	if (bytes > WEIR_OUT_MAX)
 		return false;
 	return !bpf_xdp_store_bytes(ctx, 0, s->out, bytes);
 }
@@ -142,7 +144,8 @@ static __always_inline bool weir_xdp_write(struct xdp_md *ctx, struct weir_scrat
 	__u32 want = s->out_bytes + payload_bytes;
 	__u32 have = s->pkt.frame_bytes;
 
-	if (want > have && (s->pkt.iface_flags & WEIR_IFACE_GENERIC))
+	/* generic XDP has room for some options at best: a payload is tc's */
+	if (want > have && payload_bytes && (s->pkt.iface_flags & WEIR_IFACE_GENERIC))
 		return false;
 	if (want != have && bpf_xdp_adjust_tail(ctx, (int)want - (int)have))
 		return false;

@@ -6,6 +6,8 @@
 
 #include "lib/base.h"
 
+#define MSS_INDEX_MIN6 3 /* 1220 in the loader's table (userspace/dataplane/load.c) */
+
 const volatile __u16 weir_mss_table[16] = { 0 }; /* bytes, rising; [0] stands for "below 536" */
 const volatile __u16 weir_wnd_table[16] = { 0 }; /* receive window for each, bytes */
 const volatile __u8 weir_use_ts = 1;	/* net.ipv4.tcp_timestamps */

@@ -53,6 +53,8 @@ struct weir_flow {
 	__u32 base_rcv;	/* KERNEL: first byte of the request handed over; tickets count from here */
 	__u32 base_snd;
 	__u32 requests;	/* answered by XDP since the connection began */
+	__u32 snd_iss;	/* snd_una at the beginning: how far back an ACK may be old */
+	__u32 spare;
 
 	/* the last answer, for the client's retransmission: DESIGN rule 3 */
 	__u32 req_seq;
@@ -77,7 +79,7 @@ struct weir_flow {
 	__u16 slot;	/* worker slot chosen at hand-over */
 	__u16 window;	/* bytes that we offer to receive */
 };
-_Static_assert(sizeof(struct weir_flow) == 104, "weir_flow has no hidden padding");
+_Static_assert(sizeof(struct weir_flow) == 112, "weir_flow has no hidden padding");
 
 /* Value of weir_timewait: enough to acknowledge a FIN again, RFC 9293 3.3.2. */
 struct weir_timewait {
@@ -118,11 +120,12 @@ _Static_assert(sizeof(struct weir_ticket) == 64, "weir_ticket fills a cache line
 /* The slot of a connection. Not keyed: who makes connections collide loses only their own quick way back. */
 WEIR_INLINE __u32 weir_ticket_index(const struct weir_flow_key *k)
 {
-	__u32 h = k->client.word[0] ^ k->client.word[1] ^ k->client.word[3];
+	__u32 h = k->client.word[0] ^ k->client.word[1] ^ k->client.word[3] ^ k->server.word[3];
 
-	h = (h ^ k->server.word[3]) * 0x9e3779b1u;
-	h ^= ((__u32)k->client_port << 16 | k->server_port) * 0x85ebca6bu;
-	return (h ^ h >> 15) & (WEIR_TICKETS - 1);
+	h = h * 0x9e3779b1u ^ ((__u32)k->client_port << 16 | k->server_port);
+	h = (h ^ h >> 16) * 0x85ebca6bu;
+	h = (h ^ h >> 13) * 0xc2b2ae35u;
+	return (h ^ h >> 16) & (WEIR_TICKETS - 1);
 }
 
 #endif

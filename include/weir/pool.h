@@ -60,7 +60,7 @@ struct weir_pool_stats {
 	__u64 hits;	 /* answered from the cache, by XDP or tc */
 	__u64 hit_bytes; /* payload of those answers */
 	__u64 misses;	 /* plain requests that were looked up and not found */
-	__u64 handovers; /* connections lent to this pool */
+	__u64 handovers; /* connections lent to this pool: sockets that came to be */
 	__u64 seizes;	 /* connections taken back from it */
 	__u64 refused[WEIR_REFUSAL__MAX]; /* by enum weir_refusal */
 };

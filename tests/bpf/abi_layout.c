@@ -15,10 +15,10 @@
 #include "weir/route.h"
 
 /* A row without a member is the struct itself; the rows of its members follow in order. */
+/* clang-format off */
 #define STRUCT(type) { #type, NULL, 0, sizeof(struct type) }
 #define MEMBER(type, name) { #type, #name, offsetof(struct type, name), sizeof(((struct type *)NULL)->name) }
 
-/* clang-format off */
 static const struct row {
 	const char *type;
 	const char *member;
@@ -61,7 +61,8 @@ static const struct row {
 	STRUCT(weir_flow),
 	MEMBER(weir_flow, rcv_nxt), MEMBER(weir_flow, snd_nxt), MEMBER(weir_flow, snd_una),
 	MEMBER(weir_flow, ts_recent), MEMBER(weir_flow, ts_echo), MEMBER(weir_flow, base_rcv),
-	MEMBER(weir_flow, base_snd), MEMBER(weir_flow, requests), MEMBER(weir_flow, req_seq),
+	MEMBER(weir_flow, base_snd), MEMBER(weir_flow, requests),
+	MEMBER(weir_flow, snd_iss), MEMBER(weir_flow, spare), MEMBER(weir_flow, req_seq),
 	MEMBER(weir_flow, req_bytes), MEMBER(weir_flow, resp_bytes), MEMBER(weir_flow, ts_offset),
 	MEMBER(weir_flow, digest), MEMBER(weir_flow, generation), MEMBER(weir_flow, created_ns),
 	MEMBER(weir_flow, seen_ns), MEMBER(weir_flow, endpoint), MEMBER(weir_flow, pool), MEMBER(weir_flow, mss),
@@ -72,7 +73,8 @@ static const struct row {
 	MEMBER(weir_timewait, rcv_nxt), MEMBER(weir_timewait, snd_nxt), MEMBER(weir_timewait, ts_recent),
 	MEMBER(weir_timewait, has_ts), MEMBER(weir_timewait, since_ns),
 	STRUCT(weir_ticket),
-	MEMBER(weir_ticket, consumed), MEMBER(weir_ticket, sent),
+	MEMBER(weir_ticket, state), MEMBER(weir_ticket, consumed), MEMBER(weir_ticket, sent),
+	MEMBER(weir_ticket, pad), MEMBER(weir_ticket, key), MEMBER(weir_ticket, spare),
 	STRUCT(weir_host_key),
 	MEMBER(weir_host_key, digest), MEMBER(weir_host_key, endpoint), MEMBER(weir_host_key, bucket),
 	MEMBER(weir_host_key, pad),
@@ -84,10 +86,13 @@ static const struct row {
 	MEMBER(weir_route, pool), MEMBER(weir_route, flags), MEMBER(weir_route, id),
 	STRUCT(weir_pool),
 	MEMBER(weir_pool, name), MEMBER(weir_pool, state), MEMBER(weir_pool, flags), MEMBER(weir_pool, first_slot),
-	MEMBER(weir_pool, slots),
+	MEMBER(weir_pool, slots), MEMBER(weir_pool, queue_limit), MEMBER(weir_pool, refusal),
+	MEMBER(weir_pool, verbosity), MEMBER(weir_pool, pad),
+	STRUCT(weir_queue),
+	MEMBER(weir_queue, arrived), MEMBER(weir_queue, taken),
 	STRUCT(weir_pool_stats),
 	MEMBER(weir_pool_stats, hits), MEMBER(weir_pool_stats, hit_bytes), MEMBER(weir_pool_stats, misses),
-	MEMBER(weir_pool_stats, handovers), MEMBER(weir_pool_stats, seizes),
+	MEMBER(weir_pool_stats, handovers), MEMBER(weir_pool_stats, seizes), MEMBER(weir_pool_stats, refused),
 };
 /* clang-format on */
 
@@ -109,22 +114,22 @@ static void tear_down(void)
 
 TestSuite(abi_layout, .init = set_up, .fini = tear_down);
 
-static void check_members(const struct btf_type *t, const struct row *row, size_t rest)
+/* The rows behind a struct's own are its members, all of them and in order. */
+static void check_members(const struct btf_type *t, const struct row *row, const struct row *end)
 {
 	const struct btf_member *m = btf_members(t);
+	const char *type = row->type;
 	int i;
 
-	for (i = 0; i < btf_vlen(t); i++, m++) {
+	for (i = 0, row++; i < btf_vlen(t); i++, m++, row++) {
 		const char *name = btf__name_by_offset(btf, m->name_off);
 
-		cr_assert(rest > 0 && row->member && !strcmp(row->member, name),
-			  "struct %s has a member %s that this test does not know", row[-i - 1].type, name);
-		cr_assert_eq(m->offset, row->offset * 8, "%s.%s", row->type, name);
-		cr_assert_eq((size_t)btf__resolve_size(btf, m->type), row->bytes, "%s.%s", row->type, name);
-		row++;
-		rest--;
+		cr_assert(row < end && row->member && !strcmp(row->member, name),
+			  "struct %s has a member %s without a row", type, name);
+		cr_assert_eq(m->offset, row->offset * 8, "%s.%s", type, name);
+		cr_assert_eq((size_t)btf__resolve_size(btf, m->type), row->bytes, "%s.%s", type, name);
 	}
-	cr_assert(rest == 0 || !row->member, "%s.%s is not in BTF", row->type, row->member);
+	cr_assert(row == end || !row->member, "%s.%s is not in BTF", type, row->member);
 }
 
 Test(abi_layout, host_and_bpf_agree_on_every_struct)
@@ -141,7 +146,7 @@ Test(abi_layout, host_and_bpf_agree_on_every_struct)
 		cr_assert_gt(id, 0, "struct %s is not in BTF", rows[i].type);
 		t = btf__type_by_id(btf, (uint32_t)id);
 		cr_assert_eq(t->size, rows[i].bytes, "struct %s", rows[i].type);
-		check_members(t, &rows[i + 1], ARRAY_SIZE(rows) - i - 1);
+		check_members(t, &rows[i], rows + ARRAY_SIZE(rows));
 	}
 }
 
@@ -193,8 +198,8 @@ Test(abi_layout, key_and_value_sizes_are_those_of_their_types)
 
 	bpf_object__for_each_map(map, skel->obj)
 		if (!is_map_of_maps(map) && !bpf_map__is_internal(map)) {
-			cr_assert_eq(bpf_map__key_size(map), btf__resolve_size(btf, bpf_map__btf_key_type_id(map)), "%s",
-				     bpf_map__name(map));
+			cr_assert_eq(bpf_map__key_size(map), btf__resolve_size(btf, bpf_map__btf_key_type_id(map)),
+				     "%s", bpf_map__name(map));
 			cr_assert_eq(bpf_map__value_size(map), btf__resolve_size(btf, bpf_map__btf_value_type_id(map)),
 				     "%s", bpf_map__name(map));
 		}

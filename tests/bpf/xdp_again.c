@@ -103,6 +103,49 @@ Test(xdp_again, arrived_answer_is_not_repeated)
 	assert_reply(&again, ACK, c.ack, c.seq);
 }
 
+/* Where the client would take an acknowledgement of its request for the end of its retransmissions. */
+Test(xdp_again, nothing_but_the_answer_acknowledges_its_request)
+{
+	static const char *const requests[] = { GET, GET_CLOSE };
+	struct prog_entry e = { .body_bytes = 200 };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		struct packet p = answered(0, &e, requests[i]), c = p;
+
+		c.payload_bytes = 0;
+		c.flags = ACK;
+		c.seq += (uint32_t)p.payload_bytes - 1;
+		expect(&c, WEIR_VERDICT_ACK_KEEPALIVE);
+		assert_reply(&again, ACK, p.ack, p.seq);
+		c.flags = SYN | ACK;
+		expect(&c, WEIR_VERDICT_ACK_CHALLENGE_SYN);
+		assert_reply(&again, ACK, p.ack, p.seq);
+		c.flags = RST;
+		c.seq += 2;
+		expect(&c, WEIR_VERDICT_ACK_CHALLENGE_RST);
+		assert_reply(&again, ACK, p.ack, p.seq);
+		expect_same_answer(&p);
+		prog_flow_remove(&p);
+	}
+}
+
+/* The client's ACK of the answer was lost, and its next segment is no data: it must not be told of old times, or its
+ * keep-alive timer finds us dead. */
+Test(xdp_again, probe_that_acknowledges_the_answer_is_answered_from_there)
+{
+	struct prog_entry e = { .body_bytes = 200 };
+	struct packet p = answered(WITH_ALL, &e, GET), c = p;
+
+	c.flags = ACK;
+	c.payload_bytes = 0;
+	prog_acknowledge(&c, &first.reply);
+	p = c;
+	p.seq--;
+	expect(&p, WEIR_VERDICT_ACK_KEEPALIVE);
+	assert_reply(&again, ACK, c.ack, c.seq);
+}
+
 Test(xdp_again, next_request_after_a_repetition_is_answered)
 {
 	struct prog_entry e = { .body_bytes = 200 };

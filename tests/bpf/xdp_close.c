@@ -160,7 +160,34 @@ Test(xdp_close, both_close_at_once)
 	expect(&p, WEIR_VERDICT_FIN);
 	assert_reply(&result, ACK, c.ack, c.seq + 1);
 	c.seq++;
-	expect(&c, WEIR_VERDICT_CLOSED);
+	expect(&c, WEIR_VERDICT_CLOSED); /* ours was first: TIME-WAIT */
+	expect(&c, WEIR_VERDICT_DROP_TIMEWAIT);
+	expect(&p, WEIR_VERDICT_FIN_AGAIN);
+}
+
+Test(xdp_close, lost_answer_is_repeated_after_the_clients_fin)
+{
+	struct packet c = prog_connect(0, 1460), p = prog_request(&c, GET_CLOSE), end;
+	struct prog_entry e = { .body_bytes = 50 };
+
+	prog_publish(&e);
+	expect(&p, WEIR_VERDICT_HIT);
+	end = fin(&c);
+	end.seq = result.reply.ack; /* the answer has not arrived */
+	expect(&end, WEIR_VERDICT_FIN);
+	expect(&p, WEIR_VERDICT_HIT_AGAIN);
+	prog_assert_response(&result, &e, false, true);
+	cr_assert_eq(result.reply.flags & FIN, FIN);
+}
+
+Test(xdp_close, payload_behind_the_clients_fin_is_dropped)
+{
+	struct packet c = prog_connect(0, 1460), p = fin(&c);
+
+	expect(&p, WEIR_VERDICT_FIN);
+	p = prog_request(&c, GET);
+	p.seq++;
+	expect(&p, WEIR_VERDICT_DROP_AFTER_FIN);
 }
 
 Test(xdp_close, data_after_our_fin_is_reset)

@@ -38,7 +38,9 @@ struct row {
 	size_t bytes;
 	enum weir_miss miss;
 };
+/* clang-format off */
 #define ROW(literal, name) { literal, sizeof(literal) - 1, WEIR_MISS_##name }
+/* clang-format on */
 #define PLAIN_ROW(literal) ROW(literal, NOT_CACHED)
 
 static void expect_rows(const struct row *rows, size_t count)
@@ -49,6 +51,8 @@ static void expect_rows(const struct row *rows, size_t count)
 	for (i = 0; i < count; i++)
 		expect(rows[i].text, rows[i].bytes, rows[i].miss);
 }
+
+/* clang-format off */
 
 Test(xdp_head, each_request_line_is_plain_or_has_its_reason)
 {
@@ -96,7 +100,8 @@ Test(xdp_head, each_target_is_plain_or_not)
 	static const struct row rows[] = {
 		PLAIN_ROW(T("/")), PLAIN_ROW(T("/a")), PLAIN_ROW(T("/a/b/c.html")), PLAIN_ROW(T("/a/")),
 		PLAIN_ROW(T("/-._~!$&'()*+,;=:@")), PLAIN_ROW(T("/a..b")), PLAIN_ROW(T("/a.")),
-		PLAIN_ROW(T("/?")), PLAIN_ROW(T("/?a=b&c=d")), PLAIN_ROW(T("/?%20%zz%")), PLAIN_ROW(T("/?a?b/c//d/../e")),
+		PLAIN_ROW(T("/?")), PLAIN_ROW(T("/?a=b&c=d")), PLAIN_ROW(T("/?%20%zz%")),
+		PLAIN_ROW(T("/?a?b/c//d/../e")),
 		PLAIN_ROW(T("/a?/../")), PLAIN_ROW(T("/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9")),
 		ROW(T("/a%20b"), TARGET), ROW(T("/%2e%2e/"), TARGET), ROW(T("/a%"), TARGET),
 		ROW(T("//"), TARGET), ROW(T("//a"), TARGET), ROW(T("/a//b"), TARGET), ROW(T("/a//"), TARGET),
@@ -117,7 +122,8 @@ Test(xdp_head, each_target_is_plain_or_not)
 Test(xdp_head, each_host_is_plain_or_not)
 {
 	static const struct row rows[] = {
-		PLAIN_ROW(LINE "Host: a\r\n" END), PLAIN_ROW(LINE "Host:a\r\n" END), PLAIN_ROW(LINE "HOST: A-1.b\r\n" END),
+		PLAIN_ROW(LINE "Host: a\r\n" END), PLAIN_ROW(LINE "Host:a\r\n" END),
+		PLAIN_ROW(LINE "HOST: A-1.b\r\n" END),
 		PLAIN_ROW(LINE "host: 127.0.0.1:8080\r\n" END), PLAIN_ROW(LINE "hOsT: localhost:80\r\n" END),
 		PLAIN_ROW(LINE "Host: [::1]\r\n" END), PLAIN_ROW(LINE "Host: [2001:DB8::1]:80\r\n" END),
 		PLAIN_ROW(LINE "Host: [::ffff:192.0.2.1]\r\n" END),
@@ -125,13 +131,22 @@ Test(xdp_head, each_host_is_plain_or_not)
 		ROW(LINE END, HOST), ROW("GET / HTTP/1.0\r\n" END, HOST), ROW(LINE "Host: \r\n" END, HOST),
 		ROW(LINE "Host:\r\n" END, HOST), ROW(LINE "X-Host: a\r\n" END, HOST),
 		ROW(LINE "Host: a\r\nHost: a\r\n" END, HOST), ROW(LINE "Host: a\r\nhost: b\r\n" END, HOST),
-		ROW(LINE "Host: a \r\n" END, HOST), PLAIN_ROW(LINE "Host:  a\r\n" END), ROW(LINE "Host:\ta\r\n" END, HOST),
-		ROW(LINE "Host: a b\r\n" END, HOST), ROW(LINE "Host: a,b\r\n" END, HOST), ROW(LINE "Host: a/b\r\n" END, HOST),
-		ROW(LINE "Host: u@a\r\n" END, HOST), ROW(LINE "Host: a_b\r\n" END, HOST), ROW(LINE "Host: a%41\r\n" END, HOST),
-		ROW(LINE "Host: a:\r\n" END, HOST), ROW(LINE "Host: a:x\r\n" END, HOST), ROW(LINE "Host: a:80:80\r\n" END, HOST),
+		ROW(LINE "Host: a \r\n" END, HOST), PLAIN_ROW(LINE "Host:  a\r\n" END),
+		ROW(LINE "Host:\ta\r\n" END, HOST),
+		ROW(LINE "Host: a b\r\n" END, HOST), ROW(LINE "Host: a,b\r\n" END, HOST),
+		ROW(LINE "Host: a/b\r\n" END, HOST),
+		ROW(LINE "Host: u@a\r\n" END, HOST), ROW(LINE "Host: a_b\r\n" END, HOST),
+		ROW(LINE "Host: a%41\r\n" END, HOST),
+		ROW(LINE "Host: a:\r\n" END, HOST), ROW(LINE "Host: a:x\r\n" END, HOST),
+		ROW(LINE "Host: a:80:80\r\n" END, HOST),
+		PLAIN_ROW(LINE "Host: a:65535\r\n" END), PLAIN_ROW(LINE "Host: a:00080\r\n" END),
+		ROW(LINE "Host: a:000080\r\n" END, HOST), ROW(LINE "Host: a:65536\r\n" END, HOST),
+		ROW(LINE "Host: a:123456789012345678901234567890\r\n" END, HOST),
 		ROW(LINE "Host: :80\r\n" END, HOST), ROW(LINE "Host: a:8 0\r\n" END, HOST),
-		ROW(LINE "Host: [::1\r\n" END, HOST), ROW(LINE "Host: []\r\n" END, HOST), ROW(LINE "Host: [::1]a\r\n" END, HOST),
-		ROW(LINE "Host: [::g]\r\n" END, HOST), ROW(LINE "Host: a[::1]\r\n" END, HOST), ROW(LINE "Host: ::1\r\n" END, HOST),
+		ROW(LINE "Host: [::1\r\n" END, HOST), ROW(LINE "Host: []\r\n" END, HOST),
+		ROW(LINE "Host: [::1]a\r\n" END, HOST),
+		ROW(LINE "Host: [::g]\r\n" END, HOST), ROW(LINE "Host: a[::1]\r\n" END, HOST),
+		ROW(LINE "Host: ::1\r\n" END, HOST),
 		ROW(LINE "Host: [fe80::1%25eth0]\r\n" END, HOST), ROW(LINE "Host: [v1.a]\r\n" END, HOST),
 		ROW(LINE "Host: a\x7f\r\n" END, HOST), ROW(LINE "Host: \xc3\xa4\r\n" END, HOST),
 	};
@@ -142,16 +157,22 @@ Test(xdp_head, each_host_is_plain_or_not)
 Test(xdp_head, each_deviation_from_the_grammar_is_noticed)
 {
 	static const struct row rows[] = {
-		PLAIN_ROW(LINE H "X:\r\n" END), PLAIN_ROW(LINE H "X:y\r\n" END), PLAIN_ROW(LINE H "X:   y   z  \r\n" END),
+		PLAIN_ROW(LINE H "X:\r\n" END), PLAIN_ROW(LINE H "X:y\r\n" END),
+		PLAIN_ROW(LINE H "X:   y   z  \r\n" END),
 		PLAIN_ROW(LINE H "X: \xc3\xa4\xff\x80\r\n" END), PLAIN_ROW(LINE H "!#$%&'*+-.^_`|~09AZaz: y\r\n" END),
 		PLAIN_ROW(LINE H "X: a:b\"c\\\r\n" END),
 		ROW(LINE H " folded: y\r\n" END, GRAMMAR), ROW(LINE H "X: y\r\n z\r\n" END, GRAMMAR),
 		ROW(LINE H "X: y\r\n\tz\r\n" END, GRAMMAR), ROW(LINE " " H END, GRAMMAR),
-		ROW(LINE H "X : y\r\n" END, GRAMMAR), ROW(LINE "Host : a\r\n" END, GRAMMAR), ROW(LINE H ": y\r\n" END, GRAMMAR),
-		ROW(LINE H "X\r\n" END, GRAMMAR), ROW(LINE H "X\x00Y: z\r\n" END, GRAMMAR), ROW(LINE H "(X): z\r\n" END, GRAMMAR),
-		ROW(LINE H "X\xc3: z\r\n" END, GRAMMAR), ROW(LINE H "X: y\n" END, GRAMMAR), ROW(LINE H "X: y\rZ: z\r\n" END, GRAMMAR),
-		ROW(LINE H "X: \x00\r\n" END, GRAMMAR), ROW(LINE H "X: \x7f\r\n" END, GRAMMAR), ROW(LINE H "X: a\tb\r\n" END, GRAMMAR),
-		ROW(LINE H "X: \x1f\r\n" END, GRAMMAR), ROW(LINE H "X: y\n\r\n" END, GRAMMAR), ROW(LINE H "\n", GRAMMAR),
+		ROW(LINE H "X : y\r\n" END, GRAMMAR), ROW(LINE "Host : a\r\n" END, GRAMMAR),
+		ROW(LINE H ": y\r\n" END, GRAMMAR),
+		ROW(LINE H "X\r\n" END, GRAMMAR), ROW(LINE H "X\x00Y: z\r\n" END, GRAMMAR),
+		ROW(LINE H "(X): z\r\n" END, GRAMMAR),
+		ROW(LINE H "X\xc3: z\r\n" END, GRAMMAR), ROW(LINE H "X: y\n" END, GRAMMAR),
+		ROW(LINE H "X: y\rZ: z\r\n" END, GRAMMAR),
+		ROW(LINE H "X: \x00\r\n" END, GRAMMAR), ROW(LINE H "X: \x7f\r\n" END, GRAMMAR),
+		ROW(LINE H "X: a\tb\r\n" END, GRAMMAR),
+		ROW(LINE H "X: \x1f\r\n" END, GRAMMAR), ROW(LINE H "X: y\n\r\n" END, GRAMMAR),
+		ROW(LINE H "\n", GRAMMAR),
 		ROW(LINE "Host: a\n\r\n", HOST), ROW(LINE "Host: a\rX: y\r\n" END, HOST),
 		ROW(LINE H "\rX\r\n", GRAMMAR), ROW(LINE H "Connection: close\n" END, CONNECTION),
 		ROW(LINE H "Connection: close\rX\r\n" END, GRAMMAR),
@@ -163,19 +184,43 @@ Test(xdp_head, each_deviation_from_the_grammar_is_noticed)
 	expect_rows(rows, ARRAY_SIZE(rows));
 }
 
+/* clang-format on */
+
+/* As it is, all large, all small, every second one large. */
+static int in_style(int c, unsigned style, size_t at)
+{
+	switch (style) {
+	case 1:
+		return toupper(c);
+	case 2:
+		return tolower(c);
+	case 3:
+		return at & 1 ? toupper(c) : tolower(c);
+	default:
+		return c;
+	}
+}
+
 Test(xdp_head, each_deciding_field_counts_in_any_case)
 {
 	static const struct {
 		const char *field;
 		enum weir_miss miss;
 	} rows[] = {
-		{ "Content-Length: 0", WEIR_MISS_BODY }, { "Transfer-Encoding: chunked", WEIR_MISS_BODY },
-		{ "Authorization: Basic eDp5", WEIR_MISS_AUTHORIZATION }, { "Range: bytes=0-1", WEIR_MISS_RANGE },
-		{ "If-Match: *", WEIR_MISS_CONDITIONAL }, { "If-None-Match: \"a\"", WEIR_MISS_CONDITIONAL },
-		{ "If-Modified-Since: " DATE, WEIR_MISS_CONDITIONAL }, { "If-Unmodified-Since: " DATE, WEIR_MISS_CONDITIONAL },
-		{ "If-Range: \"a\"", WEIR_MISS_CONDITIONAL }, { "Expect: 100-continue", WEIR_MISS_EXPECT },
-		{ "Upgrade: websocket", WEIR_MISS_UPGRADE }, { "HTTP2-Settings: AAMAAABk", WEIR_MISS_UPGRADE },
-		{ "Connection: upgrade", WEIR_MISS_CONNECTION }, { "Accept-Encoding: identity", WEIR_MISS_ENCODING },
+		{ "Content-Length: 0", WEIR_MISS_BODY },
+		{ "Transfer-Encoding: chunked", WEIR_MISS_BODY },
+		{ "Authorization: Basic eDp5", WEIR_MISS_AUTHORIZATION },
+		{ "Range: bytes=0-1", WEIR_MISS_RANGE },
+		{ "If-Match: *", WEIR_MISS_CONDITIONAL },
+		{ "If-None-Match: \"a\"", WEIR_MISS_CONDITIONAL },
+		{ "If-Modified-Since: " DATE, WEIR_MISS_CONDITIONAL },
+		{ "If-Unmodified-Since: " DATE, WEIR_MISS_CONDITIONAL },
+		{ "If-Range: \"a\"", WEIR_MISS_CONDITIONAL },
+		{ "Expect: 100-continue", WEIR_MISS_EXPECT },
+		{ "Upgrade: websocket", WEIR_MISS_UPGRADE },
+		{ "HTTP2-Settings: AAMAAABk", WEIR_MISS_UPGRADE },
+		{ "Connection: upgrade", WEIR_MISS_CONNECTION },
+		{ "Accept-Encoding: identity", WEIR_MISS_ENCODING },
 	};
 	char text[256], field[128];
 	unsigned style;
@@ -186,9 +231,7 @@ Test(xdp_head, each_deciding_field_counts_in_any_case)
 		for (style = 0; style < 4; style++) {
 			strcpy(field, rows[i].field);
 			for (at = 0; field[at] != ':'; at++)
-				field[at] = (char)(style == 0 || (style == 3 && at & 1) ? toupper(field[at]) :
-						   style == 1				? tolower(field[at]) :
-											  field[at]);
+				field[at] = (char)in_style(field[at], style, at);
 			expect(text, (size_t)sprintf(text, LINE "%s\r\n" H END, field), rows[i].miss);
 			expect(text, (size_t)sprintf(text, LINE H "A: b\r\n%s\r\n" END, field), rows[i].miss);
 			expect(text, (size_t)sprintf(text, LINE H "X-%s\r\n" END, field), PLAIN);
@@ -197,18 +240,25 @@ Test(xdp_head, each_deciding_field_counts_in_any_case)
 		}
 }
 
+/* clang-format off */
+
 Test(xdp_head, connection_is_close_or_keep_alive_or_a_workers)
 {
 	static const struct row rows[] = {
 		PLAIN_ROW(LINE H "Connection: close\r\n" END), PLAIN_ROW(LINE H "Connection: keep-alive\r\n" END),
-		PLAIN_ROW(LINE H "connection:KEEP-Alive,Close\r\n" END), PLAIN_ROW(LINE H "Connection: close , keep-alive \r\n" END),
+		PLAIN_ROW(LINE H "connection:KEEP-Alive,Close\r\n" END),
+		PLAIN_ROW(LINE H "Connection: close , keep-alive \r\n" END),
 		PLAIN_ROW(LINE H "Connection: ,, close,\r\n" END), PLAIN_ROW(LINE H "Connection:\r\n" END),
 		ROW(LINE H "Connection: Upgrade\r\n" END, CONNECTION), ROW(LINE H "Connection: TE\r\n" END, CONNECTION),
-		ROW(LINE H "Connection: close keep-alive\r\n" END, CONNECTION), ROW(LINE H "Connection: closed\r\n" END, CONNECTION),
-		ROW(LINE H "Connection: clos\r\n" END, CONNECTION), ROW(LINE H "Connection: \"close\"\r\n" END, CONNECTION),
-		ROW(LINE H "Connection: close;q=1\r\n" END, CONNECTION), ROW(LINE H "Connection:\tclose\r\n" END, CONNECTION),
+		ROW(LINE H "Connection: close keep-alive\r\n" END, CONNECTION),
+		ROW(LINE H "Connection: closed\r\n" END, CONNECTION),
+		ROW(LINE H "Connection: clos\r\n" END, CONNECTION),
+		ROW(LINE H "Connection: \"close\"\r\n" END, CONNECTION),
+		ROW(LINE H "Connection: close;q=1\r\n" END, CONNECTION),
+		ROW(LINE H "Connection:\tclose\r\n" END, CONNECTION),
 		ROW(LINE H "Connection: close\r\nConnection: close\r\n" END, CONNECTION),
-		ROW(LINE H "Connection: xxep-alive\r\n" END, CONNECTION), ROW(LINE H "Connection: xkeep-alive\r\n" END, CONNECTION),
+		ROW(LINE H "Connection: xxep-alive\r\n" END, CONNECTION),
+		ROW(LINE H "Connection: xkeep-alive\r\n" END, CONNECTION),
 		ROW(LINE H "Connection: aaaaaaaaaaaaaaaaclose\r\n" END, CONNECTION),
 	};
 
@@ -218,12 +268,18 @@ Test(xdp_head, connection_is_close_or_keep_alive_or_a_workers)
 Test(xdp_head, accept_encoding_is_a_plain_list_or_a_workers)
 {
 	static const struct row rows[] = {
-		PLAIN_ROW(LINE H "Accept-Encoding: gzip, deflate, br, zstd\r\n" END), PLAIN_ROW(LINE H "Accept-Encoding:\r\n" END),
-		PLAIN_ROW(LINE H "Accept-Encoding: GZip,BR\r\n" END), PLAIN_ROW(LINE H "accept-encoding:gzip,gzip\r\n" END),
-		ROW(LINE H "Accept-Encoding: gzip;q=1.0\r\n" END, ENCODING), ROW(LINE H "Accept-Encoding: gzip;q=0\r\n" END, ENCODING),
-		ROW(LINE H "Accept-Encoding: *\r\n" END, ENCODING), ROW(LINE H "Accept-Encoding: identity\r\n" END, ENCODING),
-		ROW(LINE H "Accept-Encoding: x-gzip\r\n" END, ENCODING), ROW(LINE H "Accept-Encoding: gzip br\r\n" END, ENCODING),
-		ROW(LINE H "Accept-Encoding: compress\r\n" END, ENCODING), ROW(LINE H "Accept-Encoding: b\r\n" END, ENCODING),
+		PLAIN_ROW(LINE H "Accept-Encoding: gzip, deflate, br, zstd\r\n" END),
+		PLAIN_ROW(LINE H "Accept-Encoding:\r\n" END),
+		PLAIN_ROW(LINE H "Accept-Encoding: GZip,BR\r\n" END),
+		PLAIN_ROW(LINE H "accept-encoding:gzip,gzip\r\n" END),
+		ROW(LINE H "Accept-Encoding: gzip;q=1.0\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: gzip;q=0\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: *\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: identity\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: x-gzip\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: gzip br\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: compress\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: b\r\n" END, ENCODING),
 		ROW(LINE H "Accept-Encoding: xxdeflate\r\n" END, ENCODING),
 		ROW(LINE H "Accept-Encoding: br\r\nAccept-Encoding: gzip\r\n" END, ENCODING),
 	};
@@ -241,10 +297,13 @@ Test(xdp_head, whatever_follows_the_head_is_a_workers)
 	expect_rows(rows, ARRAY_SIZE(rows));
 }
 
+/* clang-format on */
+
 Test(xdp_head, every_split_is_incomplete)
 {
-	static const char text[] = "GET /a/b?c=d HTTP/1.1\r\nHost: a.example\r\nAccept: */*\r\nConnection: close, keep-alive\r\n"
-				   "Accept-Encoding: gzip, br\r\nX-Long-Field-Name: 12345678901234567890\r\n\r\n";
+	static const char text[] =
+		"GET /a/b?c=d HTTP/1.1\r\nHost: a.example\r\nAccept: */*\r\nConnection: close, keep-alive\r\n"
+		"Accept-Encoding: gzip, br\r\nX-Long-Field-Name: 12345678901234567890\r\n\r\n";
 	size_t n;
 
 	client = prog_connect(0, 1460);

@@ -33,7 +33,8 @@ static struct weir_cache_key expected_key(uint8_t encodings)
 	struct weir_secrets s = prog_secrets();
 	struct weir_cache_key k;
 
-	weir_key_make(s.cache_key, ENDPOINT4, encodings, host, (uint16_t)strlen(host), target, (uint16_t)strlen(target), &k);
+	weir_key_make(s.cache_key, ENDPOINT4, encodings, host, (uint16_t)strlen(host), target, (uint16_t)strlen(target),
+		      &k);
 	return k;
 }
 

@@ -109,8 +109,12 @@ Test(xdp_lent, wrong_ticket_is_no_ticket)
 {
 	static const struct {
 		uint32_t consumed, sent;
-	} wrong[] = { { CONSUMED + 1, SENT }, { CONSUMED - 1, SENT }, { CONSUMED, SENT + 1 },
-		      { CONSUMED, SENT - 1 }, { 0, 0 }, { SENT, CONSUMED } };
+	} wrong[] = { { CONSUMED + 1, SENT },
+		      { CONSUMED - 1, SENT },
+		      { CONSUMED, SENT + 1 },
+		      { CONSUMED, SENT - 1 },
+		      { 0, 0 },
+		      { SENT, CONSUMED } };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
@@ -124,7 +128,8 @@ Test(xdp_lent, wrong_ticket_is_no_ticket)
 
 Test(xdp_lent, ticket_that_is_not_offered_is_no_ticket)
 {
-	static const uint32_t states[] = { WEIR_TICKET_EMPTY, WEIR_TICKET_WRITING, WEIR_TICKET_TAKEN, WEIR_TICKET_COUNTED };
+	static const uint32_t states[] = { WEIR_TICKET_EMPTY, WEIR_TICKET_WRITING, WEIR_TICKET_TAKEN,
+					   WEIR_TICKET_COUNTED };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(states); i++) {

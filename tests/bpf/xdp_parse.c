@@ -52,7 +52,7 @@ Test(xdp_parse, other_protocols_pass)
 	frame[13] = ETH_P_ARP & 0xff;
 	expect(frame, bytes, WEIR_VERDICT_PASS_NOT_OURS);
 	bytes = packet_build(&p6, frame);
-	frame[packet_ip_offset(&p6) + 6] = IPPROTO_HOPOPTS;
+	frame[packet_ip_offset(&p6) + 6] = IPPROTO_ICMPV6;
 	expect(frame, bytes, WEIR_VERDICT_PASS_NOT_OURS);
 }
 
@@ -127,11 +127,11 @@ Test(xdp_parse, each_wrong_length_field_is_the_kernels)
 		size_t offset; /* in the IP header */
 		uint8_t value;
 	} wrong[] = {
-		{ 0, 0x55 }, /* version 5 */
-		{ 0, 0x44 }, /* header of 16 bytes */
-		{ 0, 0x4f }, /* header of 60 bytes, behind which is no whole TCP header */
-		{ 3, 39 },   /* total length less than both headers */
-		{ 3, 19 },   /* less than the IP header */
+		{ 0, 0x55 },  /* version 5 */
+		{ 0, 0x44 },  /* header of 16 bytes */
+		{ 0, 0x4f },  /* header of 60 bytes, behind which is no whole TCP header */
+		{ 3, 39 },    /* total length less than both headers */
+		{ 3, 19 },    /* less than the IP header */
 		{ 32, 0x40 }, /* TCP header of 16 bytes */
 		{ 32, 0xf0 }, /* of 60 bytes, more than there are */
 	};
@@ -204,7 +204,8 @@ Test(xdp_parse, each_flipped_bit_of_the_segment_is_noticed)
 	p.payload_bytes = 3;
 	bytes = packet_build(&p, frame);
 	for (at = tcp; at < bytes; at++) {
-		if (at - tcp == 2 || at - tcp == 3 || at - tcp == 12) /* port and data offset have verdicts of their own */
+		/* port and data offset have verdicts of their own */
+		if (at - tcp == 2 || at - tcp == 3 || at - tcp == 12)
 			continue;
 		frame[at] ^= (uint8_t)(1 << at % 8);
 		prog_run_frame(frame, bytes, &r);
@@ -282,18 +283,44 @@ Test(xdp_parse, ip_options_are_no_obstacle_to_a_handshake)
 		prog_run(&p, &r);
 		assert_verdict(&r, WEIR_VERDICT_SYN_COOKIE);
 	}
+	p = syn(true);
+	for (p.ip_option_bytes = 8; p.ip_option_bytes <= 64; p.ip_option_bytes += 8) {
+		prog_run(&p, &r);
+		assert_verdict(&r, WEIR_VERDICT_SYN_COOKIE);
+	}
+}
+
+/* RFC 8200 4.4: this host is but a stop on the way, and the checksum is the last one's. */
+Test(xdp_parse, segment_that_is_routed_on_is_not_ours)
+{
+	struct packet p = syn(true);
+	uint8_t frame[PACKET_FRAME_MAX], *ip = frame + packet_ip_offset(&p);
+	struct prog_result r;
+	size_t bytes;
+
+	p.ip_option_bytes = 8;
+	bytes = packet_build(&p, frame);
+	ip[6] = IPPROTO_ROUTING;
+	ip[42] = 4; /* segment routing */
+	ip[43] = 1; /* segments left */
+	prog_run_frame(frame, bytes, &r);
+	cr_assert(r.verdict == WEIR_VERDICT_PASS_NOT_OURS || r.verdict == WEIR_VERDICT_PASS_MALFORMED);
 }
 
 Test(xdp_parse, request_with_ip_options_is_a_workers)
 {
-	struct packet p = prog_connect(0, 1460);
 	struct prog_result r;
+	int i;
 
-	p = prog_request(&p, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-	p.ip_option_bytes = 8;
-	prog_run(&p, &r);
-	assert_verdict(&r, WEIR_VERDICT_HANDOVER);
-	assert_miss(&r, WEIR_MISS_IP_OPTIONS);
+	for (i = 0; i < 2; i++) {
+		struct packet p = prog_connect(i ? WITH_V6 : 0, 1400);
+
+		p = prog_request(&p, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+		p.ip_option_bytes = 8;
+		prog_run(&p, &r);
+		assert_verdict(&r, WEIR_VERDICT_HANDOVER);
+		assert_miss(&r, WEIR_MISS_IP_OPTIONS);
+	}
 }
 
 Test(xdp_parse, one_vlan_tag_is_kept_in_the_reply)

@@ -134,7 +134,9 @@ Test(xdp_route, each_case_of_the_table_finds_its_pool)
 
 static void random_path(char *buf, unsigned depth_max, bool is_prefix)
 {
-	static const char *const segments[] = { "a", "b", "ab", "a-b", "a.b", "A", "aa", "0", "a-segment-of-more-than-thirty-two-bytes" };
+	static const char *const segments[] = {
+		"a", "b", "ab", "a-b", "a.b", "A", "aa", "0", "a-segment-of-more-than-thirty-two-bytes",
+	};
 	unsigned n = (unsigned)rand() % (depth_max + 1);
 
 	strcpy(buf, "/");
@@ -147,9 +149,12 @@ static void random_path(char *buf, unsigned depth_max, bool is_prefix)
 
 Test(xdp_route, random_requests_find_what_user_space_finds)
 {
-	static const char *const hosts[] = { "+", "*", "a.example", "b.example", "*.example", "*.a.example", "192.0.2.1",
-					     "[2001:db8::1]" };
-	static const char *const asked[] = { "a.example", "b.example", "c.example", "x.a.example", "example", "192.0.2.1" };
+	static const char *const hosts[] = {
+		"+", "*", "a.example", "b.example", "*.example", "*.a.example", "192.0.2.1", "[2001:db8::1]",
+	};
+	static const char *const asked[] = {
+		"a.example", "b.example", "c.example", "x.a.example", "example", "192.0.2.1",
+	};
 	unsigned round, i, routed = 0;
 
 	srand(11);
@@ -160,8 +165,8 @@ Test(xdp_route, random_requests_find_what_user_space_finds)
 
 		while (count < ARRAY_SIZE(prefixes)) {
 			random_path(path, 4, true);
-			(void)snprintf(texts[count], sizeof(texts[0]), "http://%s:%d%.200s", hosts[(size_t)rand() % ARRAY_SIZE(hosts)],
-				       rand() % 4 ? 80 : 8080, path);
+			(void)snprintf(texts[count], sizeof(texts[0]), "http://%s:%d%.200s",
+				       hosts[(size_t)rand() % ARRAY_SIZE(hosts)], rand() % 4 ? 80 : 8080, path);
 			for (i = 0; i < count && strcmp(prefixes[i], texts[count]); i++)
 				;
 			prefixes[count] = texts[count];
@@ -178,8 +183,8 @@ Test(xdp_route, random_requests_find_what_user_space_finds)
 			random_path(path, 5, false);
 			p = weir_route_find(table, l->port, &l->addr, host, strlen(host), path, strlen(path));
 			pool = ask(endpoint, host, path);
-			cr_assert_eq(pool, p ? p->pool : POOL_DEFAULT, "http://%s%s at %s: pool %u, %s", host, path, l->text,
-				     pool, p ? p->text : "none");
+			cr_assert_eq(pool, p ? p->pool : POOL_DEFAULT, "http://%s%s at %s: pool %u, %s", host, path,
+				     l->text, pool, p ? p->text : "none");
 			routed += p != NULL;
 		}
 		tear_down();

@@ -137,7 +137,11 @@ Test(xdp_syn, own_mss_follows_the_interface)
 	static const struct {
 		uint32_t mtu;
 		uint16_t mss4, mss6;
-	} rows[] = { { 1500, 1460, 1440 }, { 1492, 1452, 1432 }, { 9000, 8960, 8940 }, { 65536, 65495, 65476 }, { 576, 536, 516 } };
+	} rows[] = { { 1500, 1460, 1440 },
+		     { 1492, 1452, 1432 },
+		     { 9000, 8960, 8940 },
+		     { 65536, 65495, 65476 },
+		     { 576, 536, 516 } };
 	struct prog_result r;
 	struct packet p;
 	size_t i;
@@ -166,7 +170,7 @@ Test(xdp_syn, ecn_and_payload_are_left_out_of_account)
 	assert_reply(&r, SYN | ACK, r.reply.seq, CLIENT_ISN + 1);
 }
 
-Test(xdp_syn, frame_that_cannot_grow_is_answered_without_options)
+Test(xdp_syn, syn_without_options_is_answered_with_ours_on_generic_links_too)
 {
 	struct packet p = prog_syn(0, 0);
 	struct prog_result r;
@@ -174,7 +178,7 @@ Test(xdp_syn, frame_that_cannot_grow_is_answered_without_options)
 	prog_iface(WEIR_IFACE_GENERIC, 1500, NULL);
 	prog_run(&p, &r);
 	assert_verdict(&r, WEIR_VERDICT_SYN_COOKIE);
-	cr_assert_eq(r.reply.mss, 0);
+	cr_assert_eq(r.reply.mss, 1460);
 }
 
 Test(xdp_syn, malformed_options_end_the_reading)
@@ -184,13 +188,13 @@ Test(xdp_syn, malformed_options_end_the_reading)
 		unsigned count;
 		bool has_mss;
 	} rows[] = {
-		{ { 2, 4, 5, 0x78, 99, 0, 1, 1 }, 8, true },	      /* unknown, length 0 */
+		{ { 2, 4, 5, 0x78, 99, 0, 1, 1 }, 8, true }, /* unknown, length 0 */
 		{ { 99, 0, 2, 4, 5, 0x78, 1, 1 }, 8, false },
 		{ { 99, 1, 2, 4, 5, 0x78, 1, 1 }, 8, false },
-		{ { 99, 4, 1, 1, 2, 4, 5, 0x78 }, 8, true },	      /* unknown, skipped */
-		{ { 0, 0, 0, 0, 2, 4, 5, 0x78 }, 8, false },	      /* behind the end */
-		{ { 1, 1, 1, 1, 1, 2, 4, 5 }, 8, false },	      /* cut */
-		{ { 2, 3, 5, 1, 1, 1, 1, 1 }, 8, false },	      /* wrong length */
+		{ { 99, 4, 1, 1, 2, 4, 5, 0x78 }, 8, true },		 /* unknown, skipped */
+		{ { 0, 0, 0, 0, 2, 4, 5, 0x78 }, 8, false },		 /* behind the end */
+		{ { 1, 1, 1, 1, 1, 2, 4, 5 }, 8, false },		 /* cut */
+		{ { 2, 3, 5, 1, 1, 1, 1, 1 }, 8, false },		 /* wrong length */
 		{ { 3, 3, 7, 2, 4, 5, 0x78, 4, 2, 0, 0, 0 }, 12, true }, /* other order */
 	};
 	struct weir_flow f;
@@ -257,8 +261,10 @@ Test(xdp_syn, mss_is_rounded_down_to_what_a_cookie_can_hold)
 {
 	static const struct {
 		uint16_t offered, kept;
-	} rows[] = { { 0, 536 }, { 1, 0 }, { 64, 0 }, { 535, 0 }, { 536, 536 }, { 1199, 536 }, { 1220, 1220 },
-		     { 1399, 1380 }, { 1448, 1440 }, { 1460, 1460 }, { 8939, 1460 }, { 65475, 65475 }, { 65535, 65475 } };
+	} rows[] = {
+		{ 0, 536 }, { 1, 0 }, { 64, 0 }, { 535, 0 }, { 536, 536 }, { 1199, 536 }, { 1220, 1220 },
+		{ 1399, 1380 }, { 1448, 1440 }, { 1460, 1460 }, { 8939, 1460 }, { 65475, 65475 }, { 65535, 65475 },
+	};
 	struct weir_flow f;
 	size_t i;
 

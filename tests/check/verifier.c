@@ -38,10 +38,7 @@ static void shrink_maps(struct bpf_object *obj)
 
 	bpf_object__for_each_map(map, obj) {
 		enum bpf_map_type type = bpf_map__type(map);
-		struct bpf_map *inner = bpf_map__inner_map(map);
 
-		if (inner && bpf_map__max_entries(inner) > MAP_ENTRIES)
-			(void)bpf_map__set_max_entries(inner, MAP_ENTRIES);
 		if ((type == BPF_MAP_TYPE_HASH || type == BPF_MAP_TYPE_LRU_HASH ||
 		     type == BPF_MAP_TYPE_LRU_PERCPU_HASH) &&
 		    bpf_map__max_entries(map) > MAP_ENTRIES)

@@ -110,6 +110,10 @@ def pytest_runtest_protocol(item):
     signal.signal(signal.SIGALRM, before)
 
 
+def pytest_configure():
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # fixtures tidy up, as after Ctrl-C
+
+
 def pytest_collection_modifyitems(items):
     if os.getuid() != 0:
         for item in items:

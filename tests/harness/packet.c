@@ -9,6 +9,7 @@
 #define ETHERTYPE_6 0x86dd
 #define ETHERTYPE_VLAN 0x8100
 #define PROTO_TCP 6
+#define PROTO_DSTOPTS 60
 
 static void put16(uint8_t *p, uint16_t v)
 {
@@ -68,7 +69,7 @@ size_t packet_ip_offset(const struct packet *p)
 
 size_t packet_tcp_offset(const struct packet *p)
 {
-	return packet_ip_offset(p) + (p->is_v6 ? 40 : 20 + p->ip_option_bytes);
+	return packet_ip_offset(p) + (p->is_v6 ? 40 : 20) + p->ip_option_bytes;
 }
 
 static size_t put_options(const struct packet *p, uint8_t *o)
@@ -102,6 +103,16 @@ static size_t put_options(const struct packet *p, uint8_t *o)
 	return n;
 }
 
+/* PadN all over, RFC 8200 4.2. */
+static void put_destination_options(uint8_t *h, size_t bytes)
+{
+	memset(h, 0, bytes);
+	h[0] = PROTO_TCP;
+	h[1] = (uint8_t)(bytes / 8 - 1);
+	h[2] = 1;
+	h[3] = (uint8_t)(bytes - 4);
+}
+
 static void put_ip(const struct packet *p, uint8_t *ip, size_t tcp_bytes)
 {
 	size_t header = 20 + p->ip_option_bytes;
@@ -109,11 +120,13 @@ static void put_ip(const struct packet *p, uint8_t *ip, size_t tcp_bytes)
 	if (p->is_v6) {
 		memset(ip, 0, 40);
 		ip[0] = 0x60;
-		put16(ip + 4, (uint16_t)tcp_bytes);
-		ip[6] = PROTO_TCP;
+		put16(ip + 4, (uint16_t)(p->ip_option_bytes + tcp_bytes));
+		ip[6] = p->ip_option_bytes ? PROTO_DSTOPTS : PROTO_TCP;
 		ip[7] = 61;
 		memcpy(ip + 8, &p->client, 16);
 		memcpy(ip + 24, &p->server, 16);
+		if (p->ip_option_bytes)
+			put_destination_options(ip + 40, p->ip_option_bytes);
 		return;
 	}
 	memset(ip, 0, 20);

@@ -37,7 +37,7 @@ struct packet {
 	struct weir_addr client;
 	struct weir_addr server;
 	uint16_t frag;	    /* flags and offset field of IPv4 */
-	unsigned ip_option_bytes; /* multiple of 4: so many no-operation options */
+	unsigned ip_option_bytes; /* IPv4: so many no-operation options; IPv6: a destination options header; / 4, / 8 */
 	/* TCP */
 	uint16_t client_port;
 	uint16_t server_port;

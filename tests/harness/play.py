@@ -111,6 +111,7 @@ class Conn:
         self.past_steps: list[Step] = []
         self.params: dict = {}
         self.patience = PATIENCE         # for a reaction that must come
+        self.vlan: int | None = None     # tag of every frame, there and back
         self.loose: set[str] = set()     # fields of Reaction that depend on timing here
         self._tsval_last: int | None = None
         self._edge: int | None = None
@@ -139,6 +140,7 @@ class Conn:
         if opts is None:
             opts = Options(ts=(self.tsval(), self._tsval_last or 0)) if self.full and self.iss is not None else Options()
         kw.setdefault("win", self.win)
+        kw.setdefault("vlan", self.vlan)
         return Segment(self.family, self.src, self.dst, self.port, self.server_port, at % MOD,
                        (self.rcv_nxt if ack is None else ack) % MOD if flags & ACK else 0, flags, data=data, opts=opts,
                        **kw)
@@ -217,6 +219,8 @@ class Conn:
         self.violations += s.errors
         if s.dst_mac != net.RAW_MAC:
             self.violations.append(f"sent to MAC {s.dst_mac}")
+        if s.vlan != self.vlan:
+            self.violations.append(f"VLAN tag {s.vlan} instead of {self.vlan}")
         if s.flags & RST:
             return
         if s.flags & SYN:

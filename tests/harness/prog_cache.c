@@ -24,13 +24,20 @@ static struct prog_entry defaults(const struct prog_entry *given)
 	return e;
 }
 
+static __u64 cache_secret[2];
+
+void prog_cache_secret(const uint64_t secret[2])
+{
+	memcpy(cache_secret, secret, sizeof(cache_secret));
+}
+
 static struct weir_cache_key key_of(const struct prog_entry *e)
 {
 	struct weir_secrets s = prog_secrets();
 	struct weir_cache_key k;
 
-	weir_key_make(s.cache_key, e->endpoint, e->encodings, e->host, (uint16_t)strlen(e->host), e->target,
-		      (uint16_t)strlen(e->target), &k);
+	weir_key_make(cache_secret[0] ? cache_secret : s.cache_key, e->endpoint, e->encodings, e->host,
+		      (uint16_t)strlen(e->host), e->target, (uint16_t)strlen(e->target), &k);
 	return k;
 }
 
@@ -85,6 +92,18 @@ void prog_publish(const struct prog_entry *given)
 	prog_put(prog.cache[e.pool][class], &k, &value);
 }
 
+void prog_publish_refusal(const struct prog_entry *given, enum weir_refusal refusal, enum weir_verbosity verbosity)
+{
+	struct prog_entry e = defaults(given);
+	struct weir_cache_key k = { { refusal, verbosity } };
+	struct weir_entry_l value;
+
+	cr_assert_eq(build(&e, &value), WEIR_CLASS_S);
+	memcpy(value.head.digest, k.digest, sizeof(k.digest));
+	value.head.status = 503;
+	prog_put(prog.cache[0][WEIR_CLASS_S], &k, &value);
+}
+
 void prog_withdraw(const struct prog_entry *given)
 {
 	struct prog_entry e = defaults(given);
@@ -113,17 +132,23 @@ void prog_entry_put(const struct prog_entry *given, const struct weir_entry_l *v
 	prog_put(prog.cache[e.pool][build(&e, &scratch)], &k, value);
 }
 
-void prog_assert_response(const struct prog_result *r, const struct prog_entry *given, bool is_head, bool is_close)
+size_t prog_response(const struct prog_entry *given, bool is_head, bool is_close, char *out)
 {
 	struct prog_entry e = defaults(given);
-	char expected[WEIR_BYTES_L + 1024];
 	uint16_t date, conn;
-	size_t n = make_head(&e, DATE, is_close ? "close" : "keep-alive", expected, &date, &conn);
+	size_t n = make_head(&e, DATE, is_close ? "close" : "keep-alive", out, &date, &conn);
 
-	if (!is_head) {
-		make_body(&e, expected + n);
-		n += e.body_bytes;
-	}
+	if (is_head)
+		return n;
+	make_body(&e, out + n);
+	return n + e.body_bytes;
+}
+
+void prog_assert_response(const struct prog_result *r, const struct prog_entry *e, bool is_head, bool is_close)
+{
+	char expected[WEIR_BYTES_L + 1024];
+	size_t n = prog_response(e, is_head, is_close, expected);
+
 	cr_assert_eq(r->reply.payload_bytes, n, "%zu bytes instead of %zu", r->reply.payload_bytes, n);
 	cr_assert_arr_eq(r->reply.payload, expected, n, "got:\n%.*s\nexpected:\n%.*s", (int)n,
 			 (const char *)r->reply.payload, (int)n, expected);

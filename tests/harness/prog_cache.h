@@ -27,8 +27,14 @@ struct prog_entry {
 	uint64_t expires_ns;
 };
 
+/* Keys are made under this secret from now on; that of prog_secrets() before. */
+void prog_cache_secret(const uint64_t secret[2]);
+
 void prog_publish(const struct prog_entry *e);
 void prog_withdraw(const struct prog_entry *e);
+
+/* Canned 503 of pool 0, with `e`'s sizes: what a refused client gets. */
+void prog_publish_refusal(const struct prog_entry *e, enum weir_refusal refusal, enum weir_verbosity verbosity);
 
 /* The value as it is in the map, and back; false: there is none. */
 bool prog_entry_get(const struct prog_entry *e, struct weir_entry_l *ret);
@@ -36,6 +42,9 @@ void prog_entry_put(const struct prog_entry *e, const struct weir_entry_l *value
 
 /* Asserts that the reply's payload is this response. */
 void prog_assert_response(const struct prog_result *r, const struct prog_entry *e, bool is_head, bool is_close);
+
+/* The response that a client receives, with DATE; returns its length. */
+size_t prog_response(const struct prog_entry *e, bool is_head, bool is_close, char *out);
 
 /* Bytes of its status line and fields. */
 size_t prog_head_bytes(const struct prog_entry *e);

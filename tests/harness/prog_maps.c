@@ -33,7 +33,7 @@ static uint32_t id_of(int fd, bool is_prog)
 /* Tables as the loader writes them for an ordinary network namespace. */
 static void set_rodata(struct weir_bpf *skel)
 {
-	static const uint16_t mss[16] = { 0,    536,  1200, 1220, 1280, 1300, 1340, 1360,
+	static const uint16_t mss[16] = { 0,	536,  1200, 1220, 1280, 1300, 1340, 1360,
 					  1380, 1400, 1420, 1440, 1452, 1460, 8940, 65475 };
 	size_t i;
 
@@ -48,8 +48,8 @@ static int make_inner(const struct bpf_map *like, const struct bpf_map *outer, u
 {
 	bool is_array = bpf_map__type(like) == BPF_MAP_TYPE_ARRAY;
 	LIBBPF_OPTS(bpf_map_create_opts, o, .map_flags = is_array ? BPF_F_MMAPABLE : 0);
-	int fd = bpf_map_create(bpf_map__type(like), "weir_test", bpf_map__key_size(like), bpf_map__value_size(like), entries,
-				&o);
+	int fd = bpf_map_create(bpf_map__type(like), "weir_test", bpf_map__key_size(like), bpf_map__value_size(like),
+				entries, &o);
 
 	if (fd < 0 || bpf_map_update_elem(bpf_map__fd(outer), &pool, &fd, BPF_ANY)) {
 		perror("inner map");

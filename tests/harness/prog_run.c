@@ -7,6 +7,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "common/macro.h"
@@ -53,7 +54,8 @@ static uint32_t moved(const uint64_t *before, const uint64_t *after, uint32_t co
 	for (i = 0; i < count; i++) {
 		if (before[i] == after[i])
 			continue;
-		cr_assert_eq(after[i] - before[i], 1, "counter %u moved by %lu", i, (unsigned long)(after[i] - before[i]));
+		cr_assert_eq(after[i] - before[i], 1, "counter %u moved by %lu", i,
+			     (unsigned long)(after[i] - before[i]));
 		cr_assert_eq(found, 0, "counters %u and %u moved", found, i);
 		found = i;
 	}
@@ -95,7 +97,7 @@ static struct weir_flow_key key_of(const uint8_t *frame)
 	size_t header = (ip[0] & 15) * 4u;
 
 	if (ip[0] >> 4 == 6) {
-		header = 40;
+		header = ip[6] == IPPROTO_DSTOPTS || ip[6] == IPPROTO_ROUTING ? 40 + (ip[41] + 1u) * 8 : 40;
 		memcpy(&k.client, ip + 8, 16);
 		memcpy(&k.server, ip + 24, 16);
 	} else {

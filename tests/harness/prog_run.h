@@ -44,9 +44,9 @@
 #define DATE "Sun, 06 Nov 1994 08:49:37 GMT"
 #define RCV_WSCALE 7
 
-#define PROG_MAPS(X)                                                                                                \
-	X(endpoints) X(ports) X(ep_by_id) X(ifaces) X(secrets) X(clock) X(pools) X(hosts) X(routes) X(flows) X(timewait) \
-	X(verdicts) X(misses) X(pool_stats) X(scratch)
+#define PROG_MAPS(X)                                                                       \
+	X(endpoints) X(ports) X(ep_by_id) X(ifaces) X(secrets) X(clock) X(pools) X(hosts) \
+	X(routes) X(flows) X(timewait) X(verdicts) X(misses) X(pool_stats) X(scratch)
 
 struct prog {
 #define X(name) int name;

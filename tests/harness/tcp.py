@@ -17,6 +17,7 @@ FLAG_LETTERS = ((SYN, "S"), (FIN, "F"), (RST, "R"), (PSH, "P"), (ACK, "."), (URG
 ETH_IP4, ETH_IP6, ETH_VLAN = 0x0800, 0x86DD, 0x8100
 ETH_ALL = 3
 PACKET_OUTGOING = 4
+SOL_PACKET, PACKET_AUXDATA, TP_STATUS_VLAN_VALID = 263, 8, 16
 
 
 def flag_text(flags: int) -> str:
@@ -192,10 +193,6 @@ def parse(frame: bytes) -> Segment | None:
         return None
     (kind,) = struct.unpack_from("!H", frame, 12)
     ip = frame[14:]
-    vlan = None
-    if kind == ETH_VLAN:
-        vlan, kind = struct.unpack_from("!HH", frame, 14)
-        ip = frame[18:]
     errors: list[str] = []
     if kind == ETH_IP4 and len(ip) >= 20 and ip[9] == 6:
         ihl, (total,) = (ip[0] & 15) * 4, struct.unpack_from("!H", ip, 2)
@@ -226,7 +223,7 @@ def parse(frame: bytes) -> Segment | None:
         opts = Options()
         errors.append(str(e))
     return Segment(family, src, dst, sport, dport, seq, ack, flags, win, opts, tcp[(off >> 4) * 4:], urg,
-                   src_mac=frame[6:12].hex(":"), dst_mac=frame[:6].hex(":"), vlan=vlan, errors=tuple(errors))
+                   src_mac=frame[6:12].hex(":"), dst_mac=frame[:6].hex(":"), errors=tuple(errors))
 
 
 class Wire:
@@ -239,6 +236,7 @@ class Wire:
     def _open(ifname: str) -> socket.socket:
         s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_ALL))
         s.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
+        s.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         s.bind((ifname, ETH_ALL))
         s.setblocking(False)
         return s
@@ -255,13 +253,24 @@ class Wire:
         out = []
         while True:
             try:
-                frame, addr = self.sock.recvfrom(65536)
+                frame, notes, _, addr = self.sock.recvmsg(65536, 64)
             except BlockingIOError:
                 return out
-            if addr[2] != PACKET_OUTGOING:
-                seg = parse(frame)
-                if seg:
-                    out.append(seg)
+            if addr[2] == PACKET_OUTGOING:
+                continue
+            seg = parse(frame)
+            if seg:
+                seg.vlan = self._vlan(notes)
+                out.append(seg)
+
+    @staticmethod
+    def _vlan(notes) -> int | None:
+        """The VLAN id that the kernel took out of the frame before we saw it."""
+        for level, kind, data in notes:
+            if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
+                status, _, _, _, _, tci = struct.unpack_from("=IIIHHH", data)
+                return tci & 0xFFF if status & TP_STATUS_VLAN_VALID else None
+        return None
 
     def close(self) -> None:
         self.sock.close()

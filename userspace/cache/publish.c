@@ -100,7 +100,11 @@ static int publish(struct weir_cache *c, struct weir_cache_item *item, const str
 	slot->key = *key;
 	slot->published_ms = now_ms;
 	(void)delete_key(c, key, class);
-	error = weir_bpf_map_update(c->fds[class], key, &entry);
+	/* What is there is this item: a change withdraws its keys first. A new generation of the same bytes would only
+	 * reset clients that wait for a lost answer. */
+	error = weir_bpf_map_insert(c->fds[class], key, &entry);
+	if (error == -EEXIST)
+		return 0;
 	if (error < 0)
 		return error;
 	weir_metrics_add(c->metrics, published, 1);

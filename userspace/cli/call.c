@@ -64,9 +64,12 @@ void cmd_print_report(const struct weir_conf_report *report)
 enum cmd_exit cmd_stop(const struct cmd_args *args)
 {
 	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
-	_cleanup_json_ json_t *reply = cmd_call(args, json_pack("{s:s}", "command", "stop"));
+	_cleanup_json_ json_t *reply = NULL;
 	unsigned i;
 
+	if (!weir_ipc_is_served(args->control) && cmd_end_orphans(args))
+		return CMD_OK;
+	reply = cmd_call(args, json_pack("{s:s}", "command", "stop"));
 	if (!reply)
 		return CMD_FAILED;
 	for (i = 0; i < STOP_LIMIT_MS / 20; i++) {

@@ -56,6 +56,9 @@ enum cmd_exit cmd_print_json(const json_t *reply);
 /* Logs what a configuration load found. */
 void cmd_print_report(const struct weir_conf_report *report);
 
+/* run.c: ends what a killed supervisor left. False: it left nothing. */
+bool cmd_end_orphans(const struct cmd_args *args);
+
 /* status.c: the table of pools and workers. */
 void cmd_print_workers(const json_t *pools);
 

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int element(enum bpf_cmd cmd, int fd, const void *key, const void *value)
+static int element_flags(enum bpf_cmd cmd, int fd, const void *key, const void *value, uint64_t flags)
 {
 	union bpf_attr attr;
 
@@ -18,7 +18,13 @@ static int element(enum bpf_cmd cmd, int fd, const void *key, const void *value)
 	attr.map_fd = (uint32_t)fd;
 	attr.key = (uint64_t)(uintptr_t)key;
 	attr.value = (uint64_t)(uintptr_t)value;
+	attr.flags = flags;
 	return syscall(SYS_bpf, cmd, &attr, sizeof(attr)) < 0 ? -errno : 0;
+}
+
+static int element(enum bpf_cmd cmd, int fd, const void *key, const void *value)
+{
+	return element_flags(cmd, fd, key, value, 0);
 }
 
 int weir_bpf_map_lookup(int fd, const void *key, void *ret_value)
@@ -29,6 +35,11 @@ int weir_bpf_map_lookup(int fd, const void *key, void *ret_value)
 int weir_bpf_map_update(int fd, const void *key, const void *value)
 {
 	return element(BPF_MAP_UPDATE_ELEM, fd, key, value);
+}
+
+int weir_bpf_map_insert(int fd, const void *key, const void *value)
+{
+	return element_flags(BPF_MAP_UPDATE_ELEM, fd, key, value, BPF_NOEXIST);
 }
 
 int weir_bpf_map_delete(int fd, const void *key)

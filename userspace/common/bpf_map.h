@@ -10,6 +10,8 @@
 int weir_bpf_map_lookup(int fd, const void *key, void *ret_value);
 /* Creates or replaces. -ENOMEM, -E2BIG: the map is full. */
 int weir_bpf_map_update(int fd, const void *key, const void *value);
+/* Creates. -EEXIST: the key is there, and keeps its value. */
+int weir_bpf_map_insert(int fd, const void *key, const void *value);
 /* -ENOENT: no such key. */
 int weir_bpf_map_delete(int fd, const void *key);
 /* `key` NULL: the first. -ENOENT: that was the last. A key that is gone starts over. */

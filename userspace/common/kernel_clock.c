@@ -24,9 +24,18 @@ static void format_date(time_t t, char text[32])
 	memcpy(text, line, WEIR_DATE_BYTES);
 }
 
+/* Not time(): its coarse clock still shows the last second just after the next began. */
+static time_t now_s(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec;
+}
+
 bool weir_clock_write(struct weir_clock *c)
 {
-	time_t now = time(NULL);
+	time_t now = now_s();
 	uint32_t turn = __atomic_load_n(&c->turn, __ATOMIC_ACQUIRE), next, sum = 0;
 	struct weir_date *d;
 	int i;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Attaches the programs: sockops to the root of cgroup v2, tc and XDP to the interfaces that carry an endpoint. XDP and
- * sockops are held by bpf_links, so they go with this process whatever ends it; the tc filter stays behind a kill -9 and
- * is inert without XDP: weir_dataplane_clean() takes it away at the next start. libxdp's dispatcher is not used: it needs
- * freplace programs, and a link that vanishes with its owner is worth more here than sharing the hook. */
+ * sockops are held by bpf_links, which are pinned: they outlive a supervisor that is killed, because its workers serve on;
+ * the next start takes them over or, when no worker is left, weir_dataplane_clean() takes them away. libxdp's dispatcher
+ * is not used: it needs freplace programs, and an atomic switch is worth more here than sharing the hook. */
 #include "dataplane/dataplane_priv.h"
 
 #include <arpa/inet.h>
@@ -41,6 +41,19 @@ int dp_find_cgroup(char ret_path[256])
 	return r;
 }
 
+/* A link that an earlier instance left runs this program from now on. -1: there is none. */
+static int switch_link(const struct weir_dataplane *dp, const char *name, int prog)
+{
+	int fd = dp_pinned(dp->pin_dir, name);
+
+	if (fd >= 0 && bpf_link_update(fd, prog, NULL)) {
+		(void)bpf_link_detach(fd);
+		close(fd);
+		fd = -1;
+	}
+	return fd < 0 ? -1 : fd;
+}
+
 static int attach_sock(struct weir_dataplane *dp, char why[256])
 {
 	_cleanup_close_ int cgroup = -1;
@@ -54,12 +67,16 @@ static int attach_sock(struct weir_dataplane *dp, char why[256])
 	cgroup = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (cgroup < 0)
 		return -errno;
+	dp->sock_link = switch_link(dp, "link_sock", bpf_program__fd(dp->skel->progs.weir_sock));
+	if (dp->sock_link >= 0)
+		return 0;
 	r = bpf_link_create(bpf_program__fd(dp->skel->progs.weir_sock), cgroup, BPF_CGROUP_SOCK_OPS, NULL);
 	if (r < 0) {
 		snprintf(why, 256, "cannot attach the sockops program to cgroup '%.100s' (%s)", path, strerror(-r));
 		return r;
 	}
 	dp->sock_link = r;
+	dp_pin_link(dp, "link_sock", r);
 	return 0;
 }
 
@@ -108,7 +125,7 @@ static int interface_mtu(const char *name, uint32_t *ret_mtu)
 	return 0;
 }
 
-static int attach_tc(struct weir_dataplane *dp, struct dp_iface *i)
+static int attach_tc(struct weir_dataplane *dp, struct dp_iface *i, bool had_link)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = i->pub.ifindex, .attach_point = BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY,
@@ -117,7 +134,8 @@ static int attach_tc(struct weir_dataplane *dp, struct dp_iface *i)
 
 	if (r < 0 && r != -EEXIST)
 		return r;
-	i->made_qdisc = r == 0;
+	/* after a killed supervisor the qdisc is there, and ours: dp_detach() leaves it if others have filters in it */
+	i->made_qdisc = r == 0 || had_link;
 	opts.flags = BPF_TC_F_REPLACE;
 	r = bpf_tc_attach(&hook, &opts);
 	i->is_tc_attached = r == 0;
@@ -148,11 +166,50 @@ static int link_xdp(struct weir_dataplane *dp, struct dp_iface *i, unsigned mode
 	return 0;
 }
 
+static void link_name(const struct dp_iface *i, char name[32])
+{
+	snprintf(name, 32, "link_xdp_%s", i->pub.name);
+}
+
+/* In the mode that the link was made with. */
+static bool switch_xdp(struct weir_dataplane *dp, struct dp_iface *i, enum weir_attach attach)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
+	char name[32];
+
+	link_name(i, name);
+	if (bpf_xdp_query((int)i->pub.ifindex, 0, &opts))
+		return false;
+	i->pub.is_native = opts.attach_mode == XDP_ATTACHED_DRV;
+	if ((attach == WEIR_ATTACH_NATIVE && !i->pub.is_native) ||
+	    (attach == WEIR_ATTACH_GENERIC && i->pub.is_native) || describe(dp, i) < 0)
+		return false;
+	i->xdp_link = switch_link(dp, name, bpf_program__fd(dp->skel->progs.weir_xdp));
+	return i->xdp_link >= 0;
+}
+
+static void drop_old_link(const struct weir_dataplane *dp, const struct dp_iface *i)
+{
+	char name[32];
+	int fd;
+
+	link_name(i, name);
+	fd = dp_pinned(dp->pin_dir, name);
+	if (fd < 0)
+		return;
+	(void)bpf_link_detach(fd);
+	close(fd);
+}
+
 /* The map row must be there before the first packet: written for the mode that is tried. */
 static int attach_xdp(struct weir_dataplane *dp, struct dp_iface *i, enum weir_attach attach, char why[256])
 {
 	int r = -EOPNOTSUPP;
+	char name[32];
 
+	if (switch_xdp(dp, i, attach))
+		return 0;
+	drop_old_link(dp, i);
 	/* A veth delivers what native XDP sends only if its peer, which may be in another namespace, runs NAPI or XDP
 	 * too: not to be guessed, so `auto` does without. */
 	if (attach == WEIR_ATTACH_NATIVE || (attach == WEIR_ATTACH_AUTO && !is_driver(i->pub.name, "veth"))) {
@@ -167,6 +224,9 @@ static int attach_xdp(struct weir_dataplane *dp, struct dp_iface *i, enum weir_a
 		if (r >= 0)
 			r = link_xdp(dp, i, XDP_FLAGS_SKB_MODE);
 	}
+	link_name(i, name);
+	if (r >= 0)
+		dp_pin_link(dp, name, i->xdp_link);
 	if (r == -EBUSY || r == -EEXIST)
 		snprintf(why, 256,
 			 "interface '%s' has an XDP program already (see `bpftool net`): detach it, or run with --attach none",
@@ -255,6 +315,64 @@ static int choose_ifaces(struct weir_dataplane *dp, const struct weir_config *co
 	return r;
 }
 
+static bool prog_is(uint32_t id, const char *name)
+{
+	struct bpf_prog_info info = {};
+	uint32_t bytes = sizeof(info);
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
+
+	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &bytes) && !strcmp(info.name, name);
+}
+
+/* An instance that lives has its XDP program on the interface; a tc filter without it is left over. */
+static void clean_iface(unsigned ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY);
+	uint32_t xdp = 0;
+
+	if (bpf_tc_query(&hook, &opts) || !prog_is(opts.prog_id, "weir_tc"))
+		return;
+	if (!bpf_xdp_query_id(ifindex, 0, &xdp) && xdp && prog_is(xdp, "weir_xdp"))
+		return;
+	detach_tc(ifindex, !dp_tc_has_others(ifindex, TC_PRIORITY));
+}
+
+static void clean_ifaces(void)
+{
+	struct if_nameindex *all = if_nameindex(), *i;
+
+	for (i = all; i && i->if_index; i++)
+		clean_iface(i->if_index);
+	if (all)
+		if_freenameindex(all);
+}
+
+static bool has_link(const struct weir_dataplane *dp, const struct dp_iface *i)
+{
+	_cleanup_close_ int fd = -1;
+	char name[32];
+
+	link_name(i, name);
+	fd = dp_pinned(dp->pin_dir, name);
+	return fd >= 0;
+}
+
+/* For dp_unlink(): what this instance uses. */
+static bool is_used(const char *name, void *arg)
+{
+	const struct weir_dataplane *dp = arg;
+	char used[32];
+	size_t n;
+
+	for (n = 0; n < dp->ifaces_count; n++) {
+		link_name(&dp->ifaces[n], used);
+		if (!strcmp(used, name))
+			return true;
+	}
+	return !strcmp(name, "link_sock");
+}
+
 int weir_dataplane_attach(struct weir_dataplane *dp, const struct weir_config *conf, char ret_why[256])
 {
 	size_t n;
@@ -265,7 +383,7 @@ int weir_dataplane_attach(struct weir_dataplane *dp, const struct weir_config *c
 	if (r >= 0)
 		r = attach_sock(dp, ret_why);
 	for (n = 0; n < dp->ifaces_count && r >= 0; n++) {
-		r = attach_tc(dp, &dp->ifaces[n]);
+		r = attach_tc(dp, &dp->ifaces[n], has_link(dp, &dp->ifaces[n]));
 		if (r < 0)
 			snprintf(ret_why, 256, "cannot attach the tc program to '%s' (%s): is sch_ingress there?",
 				 dp->ifaces[n].pub.name, strerror(-r));
@@ -276,8 +394,14 @@ int weir_dataplane_attach(struct weir_dataplane *dp, const struct weir_config *c
 		if (!ret_why[0])
 			snprintf(ret_why, 256, "attaching failed (%s)", strerror(-r));
 		dp_detach(dp);
+		return r;
 	}
-	return r;
+	/* interfaces that an earlier instance used and this one does not */
+	if (dp->pin_dir[0]) {
+		dp_unlink(dp->pin_dir, is_used, dp);
+		clean_ifaces();
+	}
+	return 0;
 }
 
 void dp_detach(struct weir_dataplane *dp)
@@ -314,42 +438,16 @@ size_t weir_dataplane_ifaces(struct weir_dataplane *dp, const struct weir_datapl
 	return dp->ifaces_count;
 }
 
-static bool prog_is(uint32_t id, const char *name)
-{
-	struct bpf_prog_info info = {};
-	uint32_t bytes = sizeof(info);
-	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(id);
-
-	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &bytes) && !strcmp(info.name, name);
-}
-
-/* An instance that lives has its XDP program on the interface; a tc filter without it is left over. */
-static void clean_iface(unsigned ifindex)
-{
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY);
-	uint32_t xdp = 0;
-
-	if (bpf_tc_query(&hook, &opts) || !prog_is(opts.prog_id, "weir_tc"))
-		return;
-	if (!bpf_xdp_query_id(ifindex, 0, &xdp) && xdp && prog_is(xdp, "weir_xdp"))
-		return;
-	detach_tc(ifindex, !dp_tc_has_others(ifindex, TC_PRIORITY));
-}
-
 int weir_dataplane_clean(const struct weir_config *conf)
 {
-	struct if_nameindex *all, *i;
 	char dir[128];
 	int r = dp_pin_dir(conf, dir);
 
 	dp_quiet();
-	if (r >= 0)
+	if (r >= 0) {
+		dp_unlink(dir, NULL, NULL);
 		dp_unpin(dir);
-	all = if_nameindex();
-	for (i = all; i && i->if_index; i++)
-		clean_iface(i->if_index);
-	if (all)
-		if_freenameindex(all);
+	}
+	clean_ifaces();
 	return 0;
 }

@@ -31,8 +31,11 @@ struct weir_dataplane_iface {
 /* Removes what a dead instance with the same name left: pins, tc filters. Safe when there is nothing. */
 int weir_dataplane_clean(const struct weir_config *conf);
 
-/* Loads every program and map for `conf`, without attaching. -EPERM, -ENOENT (kernel lacks something): *ret_why says. */
-int weir_dataplane_load(const struct weir_config *conf, struct weir_dataplane **ret_dp, char ret_why[256]);
+/* Loads every program and map for `conf`, without attaching. -EPERM, -ENOENT (kernel lacks something): *ret_why says.
+ * `is_takeover`: with the pinned maps of an instance of the same configuration, whose supervisor is dead and whose
+ * workers serve; fails when one of them is missing. */
+int weir_dataplane_load(const struct weir_config *conf, bool is_takeover, struct weir_dataplane **ret_dp,
+			char ret_why[256]);
 
 /* Detaches, unpins and frees everything. Takes NULL, returns NULL. */
 struct weir_dataplane *weir_dataplane_free(struct weir_dataplane *dp);
@@ -64,7 +67,9 @@ const char *weir_refusal_phrase(enum weir_refusal r); /* "QueueFull" */
  * steering program to its SO_REUSEPORT group. Call for every socket, after listen(). */
 int weir_dataplane_add_socket(struct weir_dataplane *dp, uint16_t endpoint, uint32_t slot, int fd);
 
-/* Attaches sockops, tc and XDP to the interfaces. Fails as a whole; then nothing stays attached. */
+/* Attaches sockops, tc and XDP to the interfaces. Fails as a whole; then nothing stays attached. Programs of an earlier
+ * instance of the name are replaced in place, without a packet in between. The links are pinned: XDP outlives a
+ * supervisor that is killed. */
 int weir_dataplane_attach(struct weir_dataplane *dp, const struct weir_config *conf, char ret_why[256]);
 size_t weir_dataplane_ifaces(struct weir_dataplane *dp, const struct weir_dataplane_iface **ret_ifaces);
 

@@ -98,7 +98,26 @@ static int explain(int r, char why[256])
 	return r;
 }
 
-int weir_dataplane_load(const struct weir_config *conf, struct weir_dataplane **ret_dp, char ret_why[256])
+/* From opened to loaded, with the maps of each pool. */
+static int load(struct weir_dataplane *dp, const struct weir_config *conf)
+{
+	int r = dp_maps_size(dp, conf);
+
+	if (r >= 0 && dp->is_takeover)
+		r = dp_takeover_maps(dp, conf);
+	if (r >= 0)
+		r = weir_bpf__load(dp->skel);
+	if (r >= 0 && dp->is_takeover)
+		r = dp_takeover_pools(dp, conf);
+	else if (r >= 0)
+		r = dp_maps_make_pools(dp, conf);
+	if (r >= 0 && !dp->is_takeover)
+		r = dp_secrets_init(dp);
+	return r < 0 ? r : dp_clock_map(dp);
+}
+
+int weir_dataplane_load(const struct weir_config *conf, bool is_takeover, struct weir_dataplane **ret_dp,
+			char ret_why[256])
 {
 	_cleanup_(weir_dataplane_freep) struct weir_dataplane *dp = NULL;
 	struct rlimit lift = { RLIM_INFINITY, RLIM_INFINITY };
@@ -116,6 +135,7 @@ int weir_dataplane_load(const struct weir_config *conf, struct weir_dataplane **
 	if (!dp)
 		return -ENOMEM;
 	dp->sock_link = -1;
+	dp->is_takeover = is_takeover;
 	for (i = 0; i < WEIR_POOLS_MAX; i++) {
 		dp->pools[i].tickets = dp->pools[i].queue_fd = -1;
 		for (j = 0; j < WEIR_CLASS__MAX; j++)
@@ -125,17 +145,7 @@ int weir_dataplane_load(const struct weir_config *conf, struct weir_dataplane **
 	if (!dp->skel)
 		return explain(-errno, ret_why);
 	set_rodata(dp->skel);
-	r = dp_maps_size(dp, conf);
-	if (r < 0)
-		return explain(r, ret_why);
-	r = weir_bpf__load(dp->skel);
-	if (r < 0)
-		return explain(r, ret_why);
-	r = dp_maps_make_pools(dp, conf);
-	if (r >= 0)
-		r = dp_secrets_init(dp);
-	if (r >= 0)
-		r = dp_clock_map(dp);
+	r = load(dp, conf);
 	if (r < 0)
 		return explain(r, ret_why);
 	dp_clock_set(dp);

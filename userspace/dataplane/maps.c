@@ -39,7 +39,7 @@ static int add_inner(struct weir_dataplane *dp, const struct bpf_map *outer, con
 	return 0;
 }
 
-static int map_queue(struct dp_pool *p)
+int dp_map_queue(struct dp_pool *p)
 {
 	void *m = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, p->queue_fd, 0);
 
@@ -68,7 +68,7 @@ int dp_maps_make_pools(struct weir_dataplane *dp, const struct weir_config *conf
 			r = add_inner(dp, dp->skel->maps.weir_queues, dp->skel->maps.weir_type_q, p->id, 'q', 1,
 				      &dpp->queue_fd);
 		if (r >= 0)
-			r = map_queue(dpp);
+			r = dp_map_queue(dpp);
 		for (c = 0; r >= 0 && c < WEIR_CLASS__MAX && p->kernel_cache; c++) {
 			dpp->entries[c] = MAX(p->entries[c], 16u);
 			r = add_inner(dp, outer[c], like[c], p->id, "sml"[c], dpp->entries[c], &dpp->cache[c]);

@@ -13,6 +13,8 @@
 
 #include "weir/abi.h"
 
+#include "common/log.h"
+
 int dp_pin_dir(const struct weir_config *conf, char ret_dir[128])
 {
 	struct statfs fs;
@@ -45,7 +47,48 @@ static int pin_fd(const char *dir, const char *name, int fd)
 	char path[256];
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	/* an earlier instance's */
+	(void)unlink(path);
 	return bpf_obj_pin(fd, path) ? -errno : 0;
+}
+
+int dp_pinned(const char *dir, const char *name)
+{
+	char path[256];
+	int fd;
+
+	if (!dir[0])
+		return -ENOENT;
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
+void dp_pin_link(const struct weir_dataplane *dp, const char *name, int fd)
+{
+	if (dp->pin_dir[0] && pin_fd(dp->pin_dir, name, fd) < 0)
+		weir_debug("cannot pin %s: it goes when this process does", name);
+}
+
+void dp_unlink(const char *dir, bool (*keep)(const char *name, void *arg), void *arg)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		int fd;
+
+		if (strncmp(e->d_name, "link_", 5) || (keep && keep(e->d_name, arg)))
+			continue;
+		fd = dp_pinned(dir, e->d_name);
+		if (fd < 0)
+			continue;
+		(void)bpf_link_detach(fd);
+		close(fd);
+		(void)unlinkat(dirfd(d), e->d_name, 0);
+	}
+	if (d)
+		closedir(d);
 }
 
 static int pin_pools(struct weir_dataplane *dp, const struct weir_config *conf)
@@ -105,6 +148,8 @@ int dp_pin(struct weir_dataplane *dp, const struct weir_config *conf)
 	}
 	if (r >= 0)
 		r = pin_pools(dp, conf);
+	if (r >= 0)
+		r = pin_fd(dp->pin_dir, "refusals", dp->pools[0].cache[0]);
 	if (r < 0) {
 		dp_unpin(dp->pin_dir);
 		dp->pin_dir[0] = '\0';

@@ -43,15 +43,16 @@ static json_t *reasons(const struct weir_dataplane_stats *k)
 
 static json_t *kernel(const struct weir_dataplane_stats *k, const struct weir_pool_stats *sum)
 {
+	uint64_t attempts;
 	json_t *j = json_object();
 
 	set_count(j, "hits", sum->hits);
 	set_count(j, "hit_bytes", sum->hit_bytes);
 	set_count(j, "misses", sum->misses);
 	set_count(j, "handovers", sum->handovers);
-	set_count(j, "handover_retries", k->verdicts[WEIR_VERDICT_TC_WAIT] +
-						 k->verdicts[WEIR_VERDICT_TC_NO_LISTENER] +
-						 k->verdicts[WEIR_VERDICT_TC_ASSIGN_FAILED]);
+	attempts = k->verdicts[WEIR_VERDICT_TC_ASSIGNED] + k->verdicts[WEIR_VERDICT_TC_WAIT] +
+		   k->verdicts[WEIR_VERDICT_TC_NO_LISTENER] + k->verdicts[WEIR_VERDICT_TC_ASSIGN_FAILED];
+	set_count(j, "handover_retries", attempts > sum->handovers ? attempts - sum->handovers : 0);
 	set_count(j, "seizes", sum->seizes);
 	set_count(j, "syn_cookies_sent", k->verdicts[WEIR_VERDICT_SYN_COOKIE]);
 	set_count(j, "flows", k->flows_xdp + k->flows_kernel);

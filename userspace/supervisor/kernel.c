@@ -26,9 +26,22 @@ static int without(struct sup *s, int r, const char *what, const char *why)
 int sup_kernel_load(struct sup *s)
 {
 	char why[256] = "";
-	int r;
+	int r = 0;
 
-	r = weir_dataplane_clean(s->config);
+	if (s->is_takeover && s->is_without_kernel) {
+		snprintf(s->no_dp, sizeof(s->no_dp), "the instance that was taken over runs without XDP");
+		return 0;
+	}
+	if (s->is_takeover) {
+		r = weir_dataplane_load(s->config, true, &s->dp, why);
+		if (r == 0)
+			return 0;
+		sup_takeover_give_up(s, why[0] ? why : strerror(-r));
+		r = 0;
+	}
+	/* What is attached for workers that will be replaced is switched over, not taken away. */
+	if (!s->old)
+		r = weir_dataplane_clean(s->config);
 	if (r < 0 && s->config->attach != WEIR_ATTACH_NONE)
 		weir_warn("cannot clean up after an earlier instance '%s' (%s); going on", s->config->name,
 			  strerror(-r));
@@ -36,7 +49,7 @@ int sup_kernel_load(struct sup *s)
 		snprintf(s->no_dp, sizeof(s->no_dp), "the instance runs with attach none");
 		return 0;
 	}
-	r = weir_dataplane_load(s->config, &s->dp, why);
+	r = weir_dataplane_load(s->config, false, &s->dp, why);
 	return r < 0 ? without(s, r, "cannot load the BPF programs", why) : 0;
 }
 
@@ -54,6 +67,9 @@ static int configure(struct sup *s)
 		for (i = 0; r == 0 && i < s->config->listens_count; i++) {
 			const struct wrk_listener *l = &s->slots[slot].listeners[i];
 
+			/* a living keeper's is in the map, and steered */
+			if (s->slots[slot].keeper)
+				continue;
 			r = weir_dataplane_add_socket(s->dp, l->endpoint, slot, l->fd);
 		}
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Pools: what an administrator, rapid-fail protection or the CPU limit want of them, what they are, and what the kernel side
  * answers in their place meanwhile. The only place where a pool changes its state. */
-#include "supervisor/supervisor_priv.h"
+#include "supervisor/state.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -164,6 +164,7 @@ void sup_pool_want(struct sup *s, struct sup_pool *p, enum sup_want want)
 	unsigned i;
 
 	p->want = want;
+	s->state->want[p->conf->id] = want;
 	if (want == SUP_WANT_RUN) {
 		memset(p->crash_ms, 0, sizeof(p->crash_ms));
 		for (i = 0; i < p->conf->slots; i++) {
@@ -178,6 +179,19 @@ void sup_pool_want(struct sup *s, struct sup_pool *p, enum sup_want want)
 	set_refusal(s, p);
 	for (i = 0; i < p->conf->slots; i++)
 		sup_slot_end(&p->slots[i]);
+}
+
+void sup_pools_resume(struct sup *s)
+{
+	size_t i;
+
+	for (i = 0; s->is_takeover && i < s->config->pools_count; i++) {
+		struct sup_pool *p = &s->pools[i];
+		uint32_t want = s->state->want[p->conf->id];
+
+		if (want > SUP_WANT_RUN && want <= SUP_WANT_PAUSED)
+			sup_pool_want(s, p, (enum sup_want)want);
+	}
 }
 
 static void run_auto_shutdown(const struct sup *s, const struct sup_pool *p)

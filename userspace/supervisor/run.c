@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* `weir run` from the first check to the last descriptor: the order in which an instance comes up and goes down. */
-#include "supervisor/supervisor_priv.h"
+#include "supervisor/state.h"
 
 #include <errno.h>
 #include <string.h>
@@ -59,8 +59,9 @@ static void announce(const struct sup *s)
 	for (i = 0; i < c->pools_count; i++) {
 		const struct weir_conf_pool *p = &c->pools[i];
 
-		weir_info("pool %s: %s, %u worker%s with %u threads as %s%s", p->name, p->root, p->slots,
-			  p->slots == 1 ? "" : "s", p->threads, p->user,
+		weir_info("pool %s: %s, %u worker%s with %u to %u threads as %s%s", p->name,
+			  p->handler == WEIR_HANDLER_DEBUG ? "debug" : p->root, p->slots, p->slots == 1 ? "" : "s",
+			  p->threads_min, p->threads_max, p->user,
 			  s->dp && p->kernel_cache ? ", kernel cache on" : "");
 	}
 	for (i = 0; i < c->listens_count; i++) {
@@ -73,6 +74,21 @@ static void announce(const struct sup *s)
 	weir_info("try: curl -i %s", url);
 }
 
+/* Everything that needs no kernel side. */
+static int start_inside(struct sup *s)
+{
+	int r;
+
+	r = sup_state_new(s);
+	if (r == 0)
+		r = sup_pools_new(s);
+	if (r == 0)
+		r = sup_refuser_new(s);
+	if (r == 0)
+		r = sup_loop_new(s);
+	return r < 0 ? weir_err(r, "cannot start") : 0;
+}
+
 static int start(struct sup *s)
 {
 	int r;
@@ -83,18 +99,13 @@ static int start(struct sup *s)
 	r = weir_route_build(s->config, &s->routes);
 	if (r == 0)
 		r = sup_slots_new(s);
-	if (r == 0)
-		r = sup_state_new(s);
-	if (r == 0)
-		r = sup_pools_new(s);
-	if (r == 0)
-		r = sup_refuser_new(s);
-	if (r == 0)
-		r = sup_loop_new(s);
 	if (r < 0)
 		return weir_err(r, "cannot start");
+	sup_takeover_find(s);
 	sup_limits_raise();
 	r = sup_kernel_load(s);
+	if (r == 0)
+		r = start_inside(s);
 	if (r == 0)
 		r = sup_sockets_open(s);
 	if (r == 0)
@@ -103,8 +114,11 @@ static int start(struct sup *s)
 		r = sup_kernel_attach(s);
 	if (r < 0)
 		return r;
+	s->state->is_attached = s->dp != NULL;
 	sup_privileges_drop();
+	sup_pools_resume(s);
 	sup_slots_start(s);
+	sup_takeover_finish(s);
 	return 0;
 }
 

@@ -80,7 +80,8 @@ int sup_sockets_open(struct sup *s)
 	size_t i, j;
 	int r;
 
-	for (i = 0; i < s->config->listens_count; i++) {
+	/* those of the killed supervisor's workers are in the same group */
+	for (i = 0; !s->is_takeover && !s->old && i < s->config->listens_count; i++) {
 		r = check_is_free(&s->config->listens[i]);
 		if (r < 0)
 			return r;
@@ -91,6 +92,8 @@ int sup_sockets_open(struct sup *s)
 		for (j = 0; j < s->slots_count; j++) {
 			struct wrk_listener *w = &s->slots[j].listeners[i];
 
+			if (w->fd >= 0)
+				continue;
 			w->endpoint = l->id;
 			w->port = l->port;
 			r = bind_socket(l, true, &w->fd);

@@ -187,22 +187,29 @@ int sup_state_new(struct sup *s)
 		s->state->version = SUP_STATE_VERSION;
 		s->state->abi = WEIR_ABI_VERSION;
 		s->state->digest = sup_state_digest(s->config);
+		snprintf(s->state->name, sizeof(s->state->name), "%s", s->config->name);
 	}
 	s->state->started_at = s->started_at;
+	s->state->is_attached = s->dp != NULL;
 	s->metrics = (struct weir_metrics_slot *)((char *)s->state + sup_state_metrics_at());
 	/* Workers could tell the next supervisor which processes to signal: they get the metrics only. */
 	return madvise(s->state, sup_state_metrics_at(), MADV_DONTFORK) < 0 ? -errno : 0;
 }
 
-void sup_state_free(struct sup *s, bool is_over)
+void sup_state_remove(const char *control)
 {
 	char path[256];
 
+	path_of(control, path, sizeof(path));
+	(void)unlink(path);
+}
+
+void sup_state_free(struct sup *s, bool is_over)
+{
 	if (!s->state)
 		return;
-	path_of(s->config->control, path, sizeof(path));
 	if (is_over)
-		(void)unlink(path);
+		sup_state_remove(s->config->control);
 	(void)munmap(s->state, sup_state_bytes());
 	s->state = NULL;
 	s->metrics = NULL;

@@ -28,6 +28,7 @@ struct sup_state {
 	int64_t started_at;
 	uint32_t is_attached;  /* there was a kernel side */
 	uint32_t pad;
+	char name[64];	       /* of the instance: of its pins */
 	uint32_t want[WEIR_POOLS_MAX]; /* enum sup_want, by pool id */
 	struct sup_state_slot slots[WEIR_SLOTS_MAX];
 };
@@ -41,6 +42,7 @@ uint64_t sup_process_start(pid_t pid);
 /* Whether the keeper of a slot is that process still. */
 bool sup_state_is_alive(const struct sup_state_slot *slot);
 /* Maps the file of a control path. -ENOENT; -EBADMSG: it is of another version. */
+void sup_state_remove(const char *control);
 int sup_state_map(const char *control, void **ret, size_t *ret_bytes);
 
 #endif

@@ -10,4 +10,8 @@
  * -errno: it could not start. */
 int sup_run(const struct weir_conf_options *options);
 
+/* For `weir stop` when the supervisor was killed: ends the workers that it left, and what is attached. -ENOENT: it left
+ * none. */
+int sup_end_orphans(const char *control);
+
 #endif

@@ -86,6 +86,9 @@ struct sup {
 	struct weir_route_table *routes;
 	struct weir_dataplane *dp;	   /* NULL: no XDP */
 	char no_dp[320];		   /* why there is none */
+	struct sup_state *old;		   /* of a killed supervisor whose keepers are replaced; NULL: none */
+	bool is_takeover;		   /* its keepers are ours now */
+	bool is_without_kernel;		   /* and they have no maps */
 	struct sup_state *state;	   /* what the next supervisor finds, see state.c */
 	struct weir_metrics_slot *metrics; /* WEIR_SLOTS_MAX, shared with the workers */
 	struct sup_slot *slots;
@@ -124,6 +127,11 @@ int sup_state_new(struct sup *s);
 void sup_state_free(struct sup *s, bool is_over); /* is_over: removes the file */
 void sup_state_note_slot(struct sup *s, uint32_t number);
 
+/* takeover.c: keepers that a killed supervisor left. Logs. */
+void sup_takeover_find(struct sup *s); /* adopts them, if they serve what we are to serve */
+void sup_takeover_give_up(struct sup *s, const char *why); /* they will be replaced instead */
+void sup_takeover_finish(struct sup *s); /* everything runs */
+
 /* slots.c: keepers. */
 int sup_slots_new(struct sup *s);
 void sup_slots_free(struct sup *s);
@@ -143,6 +151,7 @@ struct sup_pool *sup_pool_find(const struct sup *s, const char *name);
 enum sup_pool_state sup_pool_state(const struct sup *s, const struct sup_pool *p);
 const char *sup_pool_state_name(enum sup_pool_state state);
 void sup_pool_want(struct sup *s, struct sup_pool *p, enum sup_want want);
+void sup_pools_resume(struct sup *s); /* what the pools were told before a takeover */
 void sup_pools_look(struct sup *s); /* a keeper has news, or a second has passed */
 uint32_t sup_slot_number(const struct sup *s, const struct sup_slot *slot);
 /* Adds up a counter of a pool's slots. */

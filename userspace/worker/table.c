@@ -224,6 +224,19 @@ bool wrk_table_is_living(const struct wrk_table *t, uint32_t state)
 	return false;
 }
 
+bool wrk_table_has_others(const struct wrk_table *t, uint32_t generation)
+{
+	unsigned i;
+
+	for (i = 0; i < WRK_LIVING_MAX; i++) {
+		uint32_t name = __atomic_load_n(&t->shared->living[i], __ATOMIC_ACQUIRE);
+
+		if (name && name != name_of(generation))
+			return true;
+	}
+	return false;
+}
+
 static void make_printable(const char *what, char *ret)
 {
 	size_t i;

@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/macro.h"
 
 #define STACK_BYTES (1u << 20)
@@ -26,8 +27,6 @@ static int add(struct wrk_worker *w)
 	unsigned i = 0;
 	int r;
 
-	if (w->threads_count >= w->threads_max)
-		return -EAGAIN;
 	while (w->threads[i])
 		i++;
 	t = calloc(1, sizeof(*t));
@@ -51,6 +50,18 @@ static int add(struct wrk_worker *w)
 	__atomic_add_fetch(&w->threads_count, 1, __ATOMIC_RELAXED);
 	weir_metrics_set(w->setup->metrics, threads, w->threads_count);
 	return 0;
+}
+
+/* Under threads_lock. */
+static bool grow(struct wrk_worker *w)
+{
+	int r = w->threads_count < w->threads_max ? add(w) : -E2BIG;
+
+	if (r < 0 && r != -E2BIG && !w->is_short)
+		(void)weir_err(r, "pool '%s' cannot have more than %u threads now, requests wait", w->setup->pool->name,
+			       w->threads_count);
+	w->is_short = r < 0 && r != -E2BIG;
+	return r == 0;
 }
 
 /* False: it is one of threads_min, and stays. `is_end`: it goes in any case. */
@@ -162,7 +173,7 @@ void wrk_threads_look(struct wrk_worker *w, uint64_t now_ms, bool is_waiting)
 	/* Without a free thread the next event would wait. One is enough, unless events are known to wait already. */
 	if (busy == w->threads_count && 2 * stuck + 1 >= busy && stuck > 0 &&
 	    !__atomic_load_n(&w->is_draining, __ATOMIC_RELAXED)) {
-		for (wanted = is_waiting ? MAX(busy / 2, 1u) : 1; wanted > 0 && add(w) == 0; wanted--)
+		for (wanted = is_waiting ? MAX(busy / 2, 1u) : 1; wanted > 0 && grow(w); wanted--)
 			;
 	}
 	pthread_mutex_unlock(&w->threads_lock);

@@ -99,8 +99,10 @@ static void begin_drain(struct wrk_worker *w)
 	if (read(w->base->drain_fd, &value, sizeof(value)) != sizeof(value))
 		return;
 	w->drain_ms = weir_now_ms();
-	if (value != WRK_DRAIN_HAND_OVER)
+	if (value != WRK_DRAIN_HAND_OVER) {
 		__atomic_store_n(&w->is_ending, true, __ATOMIC_RELEASE);
+		__atomic_store_n(&w->base->table.shared->is_ending, 1, __ATOMIC_RELEASE);
+	}
 	/* release: pairs with the acquire in serve_thread() */
 	__atomic_store_n(&w->is_draining, true, __ATOMIC_RELEASE);
 }
@@ -241,6 +243,7 @@ static void init_handler(struct wrk_worker *w)
 /* Until the drain is over. */
 static int serve(struct wrk_worker *w)
 {
+	const struct wrk_table *t = &w->base->table;
 	int r;
 
 	wrk_recover(w);
@@ -252,8 +255,10 @@ static int serve(struct wrk_worker *w)
 		return weir_err(r, "cannot start %u threads", w->threads_min);
 	weir_metrics_set(w->setup->metrics, ready_pid, getpid());
 	tend(w);
-	/* After a hand-over the connections are another worker's, or the keeper's until there is one. */
-	if (w->is_ending)
+	/* After a hand-over the connections are another worker's, or the keeper's until there is one; unless the slot
+	 * has come to its end meanwhile, and that other one was quicker. */
+	if (w->is_ending || (__atomic_load_n(&t->shared->is_ending, __ATOMIC_ACQUIRE) &&
+			     !wrk_table_has_others(t, w->base->generation)))
 		wrk_sweep_all(w);
 	wrk_limits_log(w, weir_now_ms(), true);
 	return 0;

@@ -283,6 +283,8 @@ void wrk_table_leave(const struct wrk_table *t, uint32_t generation);
 void wrk_table_bury(const struct wrk_table *t, uint32_t generation);
 /* Whether the owner in a state word can still act. */
 bool wrk_table_is_living(const struct wrk_table *t, uint32_t state);
+/* Whether a worker of another generation may own connections. */
+bool wrk_table_has_others(const struct wrk_table *t, uint32_t generation);
 
 /* A request that a thread has, or had when its worker died. */
 struct wrk_in_flight {

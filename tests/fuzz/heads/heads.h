@@ -50,10 +50,11 @@ static inline void heads_add_text(struct heads *h, const char *text)
 static inline void heads_add_target(struct heads *h)
 {
 	static const char *const whole[] = { "/", "*", "/?", "http://a.example/", "", "//", "/..", "/.", "a" };
-	static const char *const pieces[] = { "/", "/a", "/index.html", "?", "?a=b", "&c", "%20", "%2f", "%", "..", "/../", ".",
-					      "/./", "//", ";x", "#f", "~", "$", "[", "]", "\\", "\"", "'", "(", ")", "|", "{",
-					      "\xc3\xa4", "0123456789", ":", "@", "+", "=", "!", ",", "*", "_", "-", "^", "`",
-					      "<", ">", "\t", "\x7f", "%41" };
+	static const char *const pieces[] = {
+		"/", "/a", "/index.html", "?", "?a=b", "&c", "%20", "%2f", "%", "..", "/../", ".", "/./", "//", ";x",
+		"#f", "~", "$", "[", "]", "\\", "\"", "'", "(", ")", "|", "{", "\xc3\xa4", "0123456789", ":", "@", "+",
+		"=", "!", ",", "*", "_", "-", "^", "`", "<", ">", "\t", "\x7f", "%41",
+	};
 	uint32_t n;
 
 	if (heads_one_in(h, 6)) {
@@ -67,9 +68,13 @@ static inline void heads_add_target(struct heads *h)
 
 static inline void heads_add_request_line(struct heads *h)
 {
-	static const char *const methods[] = { "GET ", "HEAD ", "POST ", "get ", "GET  ", "OPTIONS ", " GET ", "G\tT ", "GETT " };
-	static const char *const versions[] = { " HTTP/1.1\r\n", " HTTP/1.0\r\n", " HTTP/1.2\r\n", " HTTP/1.1\n", " HTTP/2.0\r\n",
-						"\r\n", " HTTP/1.1 \r\n", " http/1.1\r\n", "  HTTP/1.1\r\n", " HTTP/01.1\r\n" };
+	static const char *const methods[] = {
+		"GET ", "HEAD ", "POST ", "get ", "GET  ", "OPTIONS ", " GET ", "G\tT ", "GETT ",
+	};
+	static const char *const versions[] = {
+		" HTTP/1.1\r\n", " HTTP/1.0\r\n", " HTTP/1.2\r\n", " HTTP/1.1\n", " HTTP/2.0\r\n", "\r\n",
+		" HTTP/1.1 \r\n", " http/1.1\r\n", "  HTTP/1.1\r\n", " HTTP/01.1\r\n",
+	};
 
 	if (heads_one_in(h, 50))
 		heads_add_text(h, "\r\n");
@@ -81,12 +86,13 @@ static inline void heads_add_request_line(struct heads *h)
 static inline void heads_add_host(struct heads *h)
 {
 	static const char *const hosts[] = {
-		"a.example", "A.Example:80", "127.0.0.1:8080", "[::1]", "[::1]:80", "[2001:DB8::1]", "[::ffff:192.0.2.1]",
-		"localhost", "a", "-", ".", "..", "a.", ".a", "a..b", "1", "a:0", "a:00080", "a:65535", "a:65536", "a:99999",
-		"a:123456789012345678901234567890", "a:", ":80", "", "a b", "a,b", "a_b", "a/b", "u@a", "[]", "[:]", "[::]",
-		"[:::]", "[::1", "::1", "[::g]", "[1]", "[.]", "[1.2.3.4]", "[::1.2.3]", "[::1.2.3.4.5]", "[::256.1.1.1]",
-		"[1:2:3:4:5:6:7:8]", "[1:2:3:4:5:6:7:8:9]", "[1:2:3:4:5:6:7::8]", "[12345::]", "[1::2::3]", "[::1]a", "[::01.2.3.4]",
-		"[fe80::1%25eth0]", "[v1.a]", "xn--4ca", "a%41", "\xc3\xa4", "999.999.999.999", "1.2.3", "0x7f.1",
+		"a.example", "A.Example:80", "127.0.0.1:8080", "[::1]", "[::1]:80", "[2001:DB8::1]",
+		"[::ffff:192.0.2.1]", "localhost", "a", "-", ".", "..", "a.", ".a", "a..b", "1", "a:0", "a:00080",
+		"a:65535", "a:65536", "a:99999", "a:123456789012345678901234567890", "a:", ":80", "", "a b", "a,b",
+		"a_b", "a/b", "u@a", "[]", "[:]", "[::]", "[:::]", "[::1", "::1", "[::g]", "[1]", "[.]", "[1.2.3.4]",
+		"[::1.2.3]", "[::1.2.3.4.5]", "[::256.1.1.1]", "[1:2:3:4:5:6:7:8]", "[1:2:3:4:5:6:7:8:9]",
+		"[1:2:3:4:5:6:7::8]", "[12345::]", "[1::2::3]", "[::1]a", "[::01.2.3.4]", "[fe80::1%25eth0]", "[v1.a]",
+		"xn--4ca", "a%41", "\xc3\xa4", "999.999.999.999", "1.2.3", "0x7f.1",
 		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example",
 	};
 
@@ -118,17 +124,23 @@ static inline void heads_add_list(struct heads *h, const char *const *tokens, si
 
 static inline void heads_add_field(struct heads *h)
 {
-	static const char *const connection[] = { "close", "keep-alive", "upgrade", "TE", "xxep-alive", "closed", "xclose" };
-	static const char *const codings[] = { "gzip", "br", "zstd", "deflate", "identity", "*", "x-gzip", "gzip;q=0", "gzip;q=1",
-					       "compress", "xzstd", "br;q=0.5" };
+	static const char *const connection[] = {
+		"close", "keep-alive", "upgrade", "TE", "xxep-alive", "closed", "xclose",
+	};
+	static const char *const codings[] = {
+		"gzip", "br", "zstd", "deflate", "identity", "*", "x-gzip", "gzip;q=0", "gzip;q=1", "compress", "xzstd",
+		"br;q=0.5",
+	};
 	static const char *const others[] = {
-		"Accept: */*", "User-Agent: x", "Cookie: a=b; c=d", "Content-Length: 0", "Content-Length: 5", "Content-Length: +0",
-		"Transfer-Encoding: chunked", "Transfer-Encoding: identity", "Authorization: Basic eDp5", "Range: bytes=0-1",
-		"If-None-Match: \"a\"", "If-Modified-Since: x", "If-Match: *", "If-Range: x", "If-Unmodified-Since: x",
-		"Expect: 100-continue", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk", "Keep-Alive: timeout=5", "TE: trailers",
-		"Proxy-Connection: close", "X-Empty:", "X:y", "X: \xc3\xa4", "X: a\tb", "X : y", " X: y", "X", ": y", "\tfold",
-		"X: \x01", "X: \x7f", "Trailer: X", "Via: 1.1 a", "Cache-Control: no-cache", "Pragma: no-cache", "Hosts: a", "Hos: a",
-		"X-Forwarded-Host: b", "(X): y", "X\x1ay", "Host\x1a a", "Content-Length\x1a 5", "X: y\rZ: z", "X: y\nZ: z",
+		"Accept: */*", "User-Agent: x", "Cookie: a=b; c=d", "Content-Length: 0", "Content-Length: 5",
+		"Content-Length: +0", "Transfer-Encoding: chunked", "Transfer-Encoding: identity",
+		"Authorization: Basic eDp5", "Range: bytes=0-1", "If-None-Match: \"a\"", "If-Modified-Since: x",
+		"If-Match: *", "If-Range: x", "If-Unmodified-Since: x", "Expect: 100-continue", "Upgrade: h2c",
+		"HTTP2-Settings: AAMAAABk", "Keep-Alive: timeout=5", "TE: trailers", "Proxy-Connection: close",
+		"X-Empty:", "X:y", "X: \xc3\xa4", "X: a\tb", "X : y", " X: y", "X", ": y", "\tfold", "X: \x01",
+		"X: \x7f", "Trailer: X", "Via: 1.1 a", "Cache-Control: no-cache", "Pragma: no-cache", "Hosts: a",
+		"Hos: a", "X-Forwarded-Host: b", "(X): y", "X\x1ay", "Host\x1a a", "Content-Length\x1a 5", "X: y\rZ: z",
+		"X: y\nZ: z",
 	};
 	static const char *const spaces[] = { ": ", ":", ":  ", ":\t", " : ", ": \t " };
 	static const char *const ends[] = { "\r\n", "\n", " \r\n", "\t\r\n", "\r\r\n", "\r\n ", "\r" };
@@ -181,8 +193,10 @@ static inline void heads_splice(struct heads *h, size_t at, size_t cut, const ch
 
 static inline void heads_mutate(struct heads *h)
 {
-	static const char *const words[] = { "\r\n", "\r", "\n", " ", "\t", ":", ",", "\r\n ", "\r\n\r\n", "Host: b\r\n", "%00", "/",
-					     "//", "/./", "?", "#", "close", "gzip", ";q=0", "HTTP/1.0", "GET ", "\x1a", "\x0d", "[", "]" };
+	static const char *const words[] = {
+		"\r\n", "\r", "\n", " ", "\t", ":", ",", "\r\n ", "\r\n\r\n", "Host: b\r\n", "%00", "/", "//", "/./",
+		"?", "#", "close", "gzip", ";q=0", "HTTP/1.0", "GET ", "\x1a", "\x0d", "[", "]",
+	};
 	size_t at = heads_random(h, (uint32_t)h->bytes + 1), n = heads_random(h, 12);
 	char copy[HEADS_BYTES_MAX], byte = (char)heads_random(h, 256);
 	const char *word = words[heads_random(h, ARRAY_SIZE(words))];

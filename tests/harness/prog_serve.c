@@ -114,7 +114,7 @@ void serve_start_with_backlog(int backlog)
 
 	make_config();
 	cr_assert_eq(weir_dataplane_clean(&serve.config), 0);
-	cr_assert_eq(weir_dataplane_load(&serve.config, false, &serve.dp, why), 0, "%s", why);
+	cr_assert_eq(weir_dataplane_load(&serve.config, WEIR_REUSE_NOTHING, &serve.dp, why), 0, "%s", why);
 	prog_cache_secret(weir_dataplane_cache_secret(serve.dp));
 	cr_assert_eq(weir_route_compile(&serve.config, weir_dataplane_cache_secret(serve.dp), &routes), 0);
 	cr_assert_eq(weir_dataplane_configure(serve.dp, &serve.config, &routes), 0);

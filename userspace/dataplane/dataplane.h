@@ -31,10 +31,16 @@ struct weir_dataplane_iface {
 /* Removes what a dead instance with the same name left: pins, tc filters. Safe when there is nothing. */
 int weir_dataplane_clean(const struct weir_config *conf);
 
-/* Loads every program and map for `conf`, without attaching. -EPERM, -ENOENT (kernel lacks something): *ret_why says.
- * `is_takeover`: with the pinned maps of an instance of the same configuration, whose supervisor is dead and whose
- * workers serve; fails when one of them is missing. */
-int weir_dataplane_load(const struct weir_config *conf, bool is_takeover, struct weir_dataplane **ret_dp,
+/* Which pinned maps of an earlier instance, whose workers still serve, are used on. */
+enum weir_reuse {
+	WEIR_REUSE_NOTHING,
+	WEIR_REUSE_FLOWS, /* connections and secrets: the endpoints are the same, other things are not */
+	WEIR_REUSE_ALL,	  /* the configuration is the same */
+};
+
+/* Loads every program and map for `conf`, without attaching. -EPERM, -ENOENT (kernel lacks something, or a map that shall be
+ * used on is missing): *ret_why says. */
+int weir_dataplane_load(const struct weir_config *conf, enum weir_reuse reuse, struct weir_dataplane **ret_dp,
 			char ret_why[256]);
 
 /* Detaches, unpins and frees everything. Takes NULL, returns NULL. */

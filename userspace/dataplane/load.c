@@ -103,20 +103,18 @@ static int load(struct weir_dataplane *dp, const struct weir_config *conf)
 {
 	int r = dp_maps_size(dp, conf);
 
-	if (r >= 0 && dp->is_takeover)
-		r = dp_takeover_maps(dp, conf);
+	if (r >= 0)
+		r = dp_reuse_maps(dp, conf);
 	if (r >= 0)
 		r = weir_bpf__load(dp->skel);
-	if (r >= 0 && dp->is_takeover)
-		r = dp_takeover_pools(dp, conf);
-	else if (r >= 0)
-		r = dp_maps_make_pools(dp, conf);
-	if (r >= 0 && !dp->is_takeover)
-		r = dp_secrets_init(dp);
+	if (r >= 0)
+		r = dp->reuse == WEIR_REUSE_ALL ? dp_reuse_pools(dp, conf) : dp_maps_make_pools(dp, conf);
+	if (r >= 0)
+		r = dp->reuse ? dp_reuse_secrets(dp) : dp_secrets_init(dp);
 	return r < 0 ? r : dp_clock_map(dp);
 }
 
-int weir_dataplane_load(const struct weir_config *conf, bool is_takeover, struct weir_dataplane **ret_dp,
+int weir_dataplane_load(const struct weir_config *conf, enum weir_reuse reuse, struct weir_dataplane **ret_dp,
 			char ret_why[256])
 {
 	_cleanup_(weir_dataplane_freep) struct weir_dataplane *dp = NULL;
@@ -135,7 +133,7 @@ int weir_dataplane_load(const struct weir_config *conf, bool is_takeover, struct
 	if (!dp)
 		return -ENOMEM;
 	dp->sock_link = -1;
-	dp->is_takeover = is_takeover;
+	dp->reuse = reuse;
 	for (i = 0; i < WEIR_POOLS_MAX; i++) {
 		dp->pools[i].tickets = dp->pools[i].queue_fd = -1;
 		for (j = 0; j < WEIR_CLASS__MAX; j++)

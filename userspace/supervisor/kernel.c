@@ -33,7 +33,7 @@ int sup_kernel_load(struct sup *s)
 		return 0;
 	}
 	if (s->is_takeover) {
-		r = weir_dataplane_load(s->config, true, &s->dp, why);
+		r = weir_dataplane_load(s->config, WEIR_REUSE_ALL, &s->dp, why);
 		if (r == 0)
 			return 0;
 		sup_takeover_give_up(s, why[0] ? why : strerror(-r));
@@ -49,7 +49,10 @@ int sup_kernel_load(struct sup *s)
 		snprintf(s->no_dp, sizeof(s->no_dp), "the instance runs with attach none");
 		return 0;
 	}
-	r = weir_dataplane_load(s->config, false, &s->dp, why);
+	if (s->old && sup_takeover_has_endpoints(s) &&
+	    weir_dataplane_load(s->config, WEIR_REUSE_FLOWS, &s->dp, why) == 0)
+		return 0;
+	r = weir_dataplane_load(s->config, WEIR_REUSE_NOTHING, &s->dp, why);
 	return r < 0 ? without(s, r, "cannot load the BPF programs", why) : 0;
 }
 

@@ -107,8 +107,7 @@ static void on_signal(struct sup *s)
 			on_death(s);
 			break;
 		case SIGHUP:
-			weir_warn("reload (SIGHUP) is not possible in this version: the configuration stays as it is; "
-				  "use `weir stop` and `weir run`");
+			sup_reload(s);
 			break;
 		default:
 			sup_stop(s);

@@ -35,6 +35,8 @@ void sup_privileges_drop(void)
 		CAP_DAC_OVERRIDE, CAP_CHOWN,				/* roots and files of other users */
 	};
 	const capng_type_t everywhere = CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE | CAPNG_BOUNDING_SET;
+	/* pidfd_getfd() of keepers: not for this program, but for the one that a reload starts */
+	const capng_type_t now = CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE;
 	unsigned cap;
 	size_t i;
 
@@ -46,7 +48,7 @@ void sup_privileges_drop(void)
 		for (i = 0; i < ARRAY_SIZE(kept) && kept[i] != cap; i++)
 			;
 		if (i == ARRAY_SIZE(kept))
-			(void)capng_update(CAPNG_DROP, everywhere, cap);
+			(void)capng_update(CAPNG_DROP, cap == CAP_SYS_PTRACE ? now : everywhere, cap);
 	}
 	if (capng_apply(CAPNG_SELECT_BOTH) < 0)
 		weir_warn("cannot give up capabilities; keeping all of them");

@@ -152,6 +152,7 @@ int sup_run(const struct weir_conf_options *options)
 	memset(s.pass_tx, 0xff, sizeof(s.pass_tx));
 	memset(s.pass_rx, 0xff, sizeof(s.pass_rx));
 	s.started_at = weir_realtime_s();
+	s.options = options;
 	if (geteuid() != 0) {
 		weir_err(0, "weir run must be started as root (it attaches BPF programs and gives its workers another "
 			    "user): sudo weir run ...");

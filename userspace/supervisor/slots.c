@@ -122,6 +122,16 @@ __attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_
 	wrk_keeper_main(&setup);
 }
 
+/* Every keeper starts with the way to every pool, also to those that start later. */
+static void open_passes(struct sup *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->config->pools_count; i++)
+		if (open_pass(s, s->config->pools[i].id) < 0)
+			weir_warn("pool '%s' gets no requests from other pools' workers", s->config->pools[i].name);
+}
+
 static void start(struct sup *s, uint32_t number)
 {
 	struct sup_slot *slot = &s->slots[number];
@@ -129,8 +139,7 @@ static void start(struct sup *s, uint32_t number)
 	const char *cgroup = sup_cgroup_make(s, slot->pool, number);
 	pid_t pid;
 
-	if (open_pass(s, slot->pool->id) < 0)
-		weir_warn("pool '%s' gets no requests from other pools' workers", slot->pool->name);
+	open_passes(s);
 	pid = fork();
 	if (pid == 0)
 		become_keeper(s, number, cgroup);

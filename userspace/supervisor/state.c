@@ -96,6 +96,19 @@ uint64_t sup_state_digest(const struct weir_config *c)
 	return h;
 }
 
+uint64_t sup_state_endpoints(const struct weir_config *c)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+	char text[32];
+	size_t i;
+
+	snprintf(text, sizeof(text), "%u", c->flows);
+	mix(&h, text);
+	for (i = 0; i < c->listens_count; i++)
+		mix(&h, c->listens[i].text);
+	return h;
+}
+
 /* --- processes --- */
 
 uint64_t sup_process_start(pid_t pid)
@@ -187,6 +200,7 @@ int sup_state_new(struct sup *s)
 		s->state->version = SUP_STATE_VERSION;
 		s->state->abi = WEIR_ABI_VERSION;
 		s->state->digest = sup_state_digest(s->config);
+		s->state->endpoints = sup_state_endpoints(s->config);
 		snprintf(s->state->name, sizeof(s->state->name), "%s", s->config->name);
 	}
 	s->state->started_at = s->started_at;

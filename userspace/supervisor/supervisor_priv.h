@@ -105,6 +105,7 @@ struct sup {
 	struct sup_refuser *refuser;
 	sigset_t signals_before;
 	int64_t started_at;		   /* CLOCK_REALTIME seconds */
+	const struct weir_conf_options *options;
 
 	bool is_stopping;
 	uint64_t kill_ms;		   /* stopping: when patience ends */
@@ -130,6 +131,8 @@ void sup_state_note_slot(struct sup *s, uint32_t number);
 /* takeover.c: keepers that a killed supervisor left. Logs. */
 void sup_takeover_find(struct sup *s); /* adopts them, if they serve what we are to serve */
 void sup_takeover_give_up(struct sup *s, const char *why); /* they will be replaced instead */
+/* Whether the killed supervisor had the same endpoints under the same ids, and as much room for connections. */
+bool sup_takeover_has_endpoints(const struct sup *s);
 void sup_takeover_finish(struct sup *s); /* everything runs */
 
 /* slots.c: keepers. */
@@ -202,6 +205,9 @@ void sup_privileges_drop(void);
 int sup_loop_new(struct sup *s);
 void sup_loop_run(struct sup *s);
 void sup_stop(struct sup *s);
+
+/* reload.c: SIGHUP. */
+void sup_reload(struct sup *s);
 
 /* control*.c: answers to the command line. */
 json_t *sup_control(const char *command, const json_t *request, void *sup);

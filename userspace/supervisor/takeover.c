@@ -61,18 +61,15 @@ static int adopt_slot(struct sup *s, struct sup_slot *slot, const struct sup_sta
 	return r == 0 ? fetch(slot->pidfd, st->wake_fd, &s->wake_fd) : r;
 }
 
-/* A pair of which no living keeper has the other end is of no use. */
-static void drop_halves(struct sup *s)
+/* A pool whose keepers are all gone has lost the end to which the others' workers pass its connections. */
+static bool is_whole(const struct sup *s)
 {
 	size_t i;
 
-	for (i = 0; i < WEIR_POOLS_MAX; i++) {
-		if (s->pass_tx[i] >= 0 && s->pass_rx[i] >= 0)
-			continue;
-		weir_closep(&s->pass_tx[i]);
-		weir_closep(&s->pass_rx[i]);
-		s->pass_tx[i] = s->pass_rx[i] = -1;
-	}
+	for (i = 0; i < s->config->pools_count; i++)
+		if (s->pass_tx[s->config->pools[i].id] < 0 || s->pass_rx[s->config->pools[i].id] < 0)
+			return false;
+	return true;
 }
 
 static int adopt(struct sup *s)
@@ -88,7 +85,8 @@ static int adopt(struct sup *s)
 			return r;
 		n++;
 	}
-	drop_halves(s);
+	if (!is_whole(s))
+		return -EPIPE;
 	weir_info("taking over from a supervisor that was killed: %zu of %zu pool slots still serve", n, s->slots_count);
 	return 0;
 }
@@ -160,6 +158,11 @@ void sup_takeover_give_up(struct sup *s, const char *why)
 	s->old = TAKE_PTR(s->state);
 	s->is_takeover = false;
 	s->is_without_kernel = false;
+}
+
+bool sup_takeover_has_endpoints(const struct sup *s)
+{
+	return s->old->is_attached && s->old->endpoints == sup_state_endpoints(s->config);
 }
 
 /* --- after the start --- */

@@ -283,6 +283,30 @@ Test(config, too_many_slots_are_refused)
 	done();
 }
 
+Test(config, threads_stand_for_both_of_their_limits)
+{
+	cr_assert_eq(load_text("listen = { \"127.0.0.1:80\" }\n"
+			       "pool a { handler = debug prefixes = { \"http://*:80/a/\" } threads = 7 }\n"
+			       "pool b { handler = debug prefixes = { \"http://*:80/b/\" } threads = 7 threads_max = 9 }\n"
+			       "pool c { handler = debug prefixes = { \"http://*:80/c/\" } threads_min = 100 }\n"
+			       "pool d { handler = debug prefixes = { \"http://*:80/d/\" } }\n"),
+		     0);
+	cr_assert_eq(config->pools[0].threads_min, 7);
+	cr_assert_eq(config->pools[0].threads_max, 7);
+	cr_assert_eq(config->pools[1].threads_min, 7);
+	cr_assert_eq(config->pools[1].threads_max, 9);
+	cr_assert_eq(config->pools[2].threads_max, 100);
+	cr_assert_eq(config->pools[3].threads_min, 4);
+	cr_assert_eq(config->pools[3].threads_max, 64);
+	done();
+	cr_assert_eq(load_text("listen = { \"127.0.0.1:80\" }\n"
+			       "pool a {\n handler = debug\n prefixes = { \"http://*:80/a/\" }\n"
+			       "threads_min = 9\n threads_max = 3\n}\n"),
+		     -EINVAL);
+	cr_assert(has_finding(6, "threads_max is 3, less than threads_min, 9"));
+	done();
+}
+
 Test(config, root_option_makes_a_pool_for_every_port)
 {
 	static const char *const listens[] = { "127.0.0.1:8080", "[::1]:8080", "127.0.0.1:9090" };

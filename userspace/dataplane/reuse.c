@@ -6,12 +6,20 @@
 #include <errno.h>
 #include <string.h>
 
-int dp_takeover_maps(struct weir_dataplane *dp, const struct weir_config *conf)
+static bool is_of_flows(const char *name)
+{
+	return !strcmp(name, "weir_flows") || !strcmp(name, "weir_timewait") || !strcmp(name, "weir_secrets");
+}
+
+int dp_reuse_maps(struct weir_dataplane *dp, const struct weir_config *conf)
 {
 	struct bpf_map *map;
 	char dir[128];
-	int r = dp_pin_dir(conf, dir);
+	int r;
 
+	if (dp->reuse == WEIR_REUSE_NOTHING)
+		return 0;
+	r = dp_pin_dir(conf, dir);
 	if (r < 0)
 		return r;
 	bpf_object__for_each_map(map, dp->skel->obj)
@@ -20,6 +28,8 @@ int dp_takeover_maps(struct weir_dataplane *dp, const struct weir_config *conf)
 		_cleanup_close_ int fd = -1;
 
 		if (strncmp(name, "weir_", 5) || !strncmp(name, "weir_type_", 10) || strchr(name, '.'))
+			continue;
+		if (dp->reuse == WEIR_REUSE_FLOWS && !is_of_flows(name))
 			continue;
 		fd = dp_pinned(dir, name);
 		r = fd < 0 ? fd : bpf_map__reuse_fd(map, fd);
@@ -51,9 +61,8 @@ static int open_pool(const char *dir, const struct weir_conf_pool *p, struct dp_
 	return dp_map_queue(dpp);
 }
 
-int dp_takeover_pools(struct weir_dataplane *dp, const struct weir_config *conf)
+int dp_reuse_pools(struct weir_dataplane *dp, const struct weir_config *conf)
 {
-	uint32_t zero = 0;
 	char dir[128];
 	size_t i;
 	int r = dp_pin_dir(conf, dir);
@@ -63,8 +72,13 @@ int dp_takeover_pools(struct weir_dataplane *dp, const struct weir_config *conf)
 	if (r < 0)
 		return r;
 	dp->pools[0].cache[0] = dp_pinned(dir, "refusals");
-	if (dp->pools[0].cache[0] < 0)
-		return dp->pools[0].cache[0];
+	return dp->pools[0].cache[0] < 0 ? dp->pools[0].cache[0] : 0;
+}
+
+int dp_reuse_secrets(struct weir_dataplane *dp)
+{
+	uint32_t zero = 0;
+
 	if (bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.weir_secrets), &zero, &dp->secrets))
 		return -errno;
 	dp->cookie_rotated_ns = dp_now_ns();

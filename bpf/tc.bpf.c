@@ -35,7 +35,7 @@ static __always_inline void answer_of(struct weir_answer *a, const struct weir_m
 	a->is_write = 1;
 }
 
-/* A hit whose frame XDP could not grow. If the entry is gone by now, a worker must see the request. */
+/* A hit whose frame XDP could not grow. If the entry is gone by now, or too large, a worker must see the request. */
 static __always_inline enum weir_verdict answer(struct __sk_buff *skb, struct weir_scratch *s,
 						struct weir_flow *f, const struct weir_meta *m)
 {
@@ -48,11 +48,9 @@ static __always_inline enum weir_verdict answer(struct __sk_buff *skb, struct we
 	case ANSWER_WRITTEN:
 		return weir_answer_commit(f, &s->pkt, &a) ? WEIR_VERDICT_TC_ANSWERED :
 							    WEIR_VERDICT_TC_RACE;
-	case ANSWER_NO_ROOM:
-		return WEIR_VERDICT_TC_NO_ROOM;
 	case ANSWER_BROKEN:
 		return WEIR_VERDICT_TC_RACE;
-	default:
+	default: /* gone meanwhile, or larger than an skb may grow */
 		f->flags |= WEIR_FLOW_PENDING;
 		return weir_handover(skb, s, f, m->pool);
 	}

@@ -10,7 +10,7 @@
 
 __noinline int weir_xdp_load(struct xdp_md *ctx, struct weir_scratch *s)
 {
-	return s ? weir_segment_load(ctx, true, s) : WEIR_VERDICT_PASS_MALFORMED;
+	return s ? weir_segment_load(ctx, s) : WEIR_VERDICT_PASS_MALFORMED;
 }
 
 __noinline int weir_xdp_answer(struct xdp_md *ctx, struct weir_scratch *s, struct weir_flow *f,

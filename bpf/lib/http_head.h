@@ -283,12 +283,18 @@ static __always_inline long head_host(struct weir_scratch *s, struct weir_req *r
 	if (c == ':' && n && r->was != LIST_SPACE && r->was != LIST_BRACKET) {
 		r->at++;
 		r->was = LIST_SPACE; /* digits of the port follow, one at least */
+		if (r->at >= r->end)
+			return head_stop(r, WEIR_MISS_INCOMPLETE);
 		return head_is_digit(head_word(s, r->at) & 0xff) ? 0 :
 								   head_stop(r, WEIR_MISS_HOST);
 	}
 	if (r->was == LIST_SPACE) {
 		r->at++;
-		return head_is_digit(c) ? 0 : head_stop(r, WEIR_MISS_HOST);
+		r->token = r->token * 10 + (c - '0');
+		r->token_bytes++;
+		return head_is_digit(c) && r->token_bytes <= 5 && r->token <= 65535 ?
+			       0 :
+			       head_stop(r, WEIR_MISS_HOST);
 	}
 	if (r->was == LIST_BRACKET || (c == '[' && !n))
 		return head_literal(r, c);
@@ -307,7 +313,7 @@ static __always_inline void head_token_end(struct weir_req *r)
 	if (r->header == FIELD_CONNECTION) {
 		if (n == 5 && t == 0x636c6f7365ULL) /* close */
 			r->wants_close = 1;
-		else if (n == 10 && t == 0x65702d616c697665ULL) /* ..ep-alive */
+		else if (n == 10 && t == 0x6b6565702d616c69ULL && r->token_rest == 0x7665) /* keep-alive */
 			r->wants_keepalive = 1;
 		else
 			head_miss(r, WEIR_MISS_CONNECTION);
@@ -351,7 +357,10 @@ static __always_inline long head_list(struct weir_req *r, __u8 c)
 	if (c >= 'A' && c <= 'Z')
 		c += 'a' - 'A';
 	r->was = LIST_TOKEN;
-	r->token = r->token << 8 | c;
+	if (r->token_bytes < 8)
+		r->token = r->token << 8 | c;
+	else
+		r->token_rest = (__u16)(r->token_rest << 8 | c);
 	r->token_bytes++;
 	return 0;
 }
@@ -451,10 +460,11 @@ static __always_inline long head_target(struct weir_scratch *s, struct weir_req 
 /* First byte of a field name: most names are decided, or known to decide nothing, by few words. */
 static __always_inline long head_name_start(struct weir_scratch *s, struct weir_req *r)
 {
-	__u64 w = head_word(s, r->at) | LOWER8;
+	__u64 w = head_word(s, r->at);
 
 	r->name_at = r->at;
-	if ((w & 0xffffffffffULL) == W('h', 'o', 's', 't', ':', 0, 0, 0)) {
+	if (((__u32)w | (__u32)LOWER8) == (__u32)W('h', 'o', 's', 't', 0, 0, 0, 0) &&
+	    (w >> 32 & 0xff) == ':') {
 		r->at += 4;
 		head_field_name(s, r);
 		r->at++;

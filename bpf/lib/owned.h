@@ -185,8 +185,14 @@ static __always_inline enum weir_verdict owned_request(struct xdp_md *ctx, struc
 	if (s->req.miss || refusal > WEIR_REFUSAL_QUEUE_FULL)
 		goto handover;
 	weir_request_answer(s, f, &a);
+	/* A hand-over that has begun is never turned into an answer: the kernel may be making the socket right now. */
+	a.is_write = !(f->flags & WEIR_FLOW_PENDING);
 	switch (weir_xdp_answer(ctx, s, f, &a)) {
 	case ANSWER_WRITTEN:
+		if (!a.is_write) {
+			s->req.miss = WEIR_MISS_PENDING;
+			goto handover;
+		}
 		return weir_answer_commit(f, &s->pkt, &a) ? WEIR_VERDICT_HIT :
 							    WEIR_VERDICT_DROP_RACE;
 	case ANSWER_NO_ROOM:
@@ -222,7 +228,8 @@ static __always_inline enum weir_verdict owned_check_ack(struct xdp_md *ctx, str
 	if (seq_after(p->ack, f->snd_una)) {
 		__u32 start = f->snd_nxt - f->resp_bytes - (f->flags & WEIR_FLOW_CLOSE ? 1 : 0);
 
-		if (f->state == WEIR_FLOW_OPEN && p->ack != f->snd_nxt && seq_after(p->ack, start))
+		if (p->ack != f->snd_nxt && seq_after(p->ack, start) &&
+		    !(f->flags & WEIR_FLOW_CLOSE && p->ack == f->snd_nxt - 1))
 			return owned_reset(ctx, s, f, WEIR_VERDICT_RST_PARTIAL);
 		f->snd_una = p->ack;
 	}
@@ -321,8 +328,11 @@ static __always_inline enum weir_verdict weir_owned_packet(struct xdp_md *ctx, s
 		return owned_rst(ctx, s, f);
 	if (p->tcp_flags & WEIR_TCP_SYN)
 		return owned_ack(ctx, s, f, WEIR_VERDICT_ACK_CHALLENGE_SYN);
-	if (!p->payload_bytes && !(p->tcp_flags & WEIR_TCP_FIN) && seq_before(p->seq, rcv))
+	if (!p->payload_bytes && !(p->tcp_flags & WEIR_TCP_FIN) && seq_before(p->seq, rcv)) {
+		if (p->seq + 1 == rcv && p->ack == f->snd_nxt) /* the ACK of the answer may have been lost */
+			f->snd_una = p->ack;
 		return owned_ack(ctx, s, f, WEIR_VERDICT_ACK_KEEPALIVE);
+	}
 	if (seq_after(p->seq, rcv + f->window))
 		return owned_ack(ctx, s, f, WEIR_VERDICT_ACK_WINDOW);
 	v = owned_check_ack(ctx, s, f);

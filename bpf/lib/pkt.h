@@ -17,13 +17,6 @@ static __always_inline struct weir_secrets *weir_secrets_get(void)
 	return bpf_map_lookup_elem(&weir_secrets, &zero);
 }
 
-/* Copies `bytes` at `off` of the frame, whichever hook this is. */
-static __always_inline long frame_load(void *ctx, bool is_xdp, __u32 off, void *to, __u32 bytes)
-{
-	return is_xdp ? bpf_xdp_load_bytes(ctx, off, to, bytes) :
-			bpf_skb_load_bytes(ctx, off, to, bytes);
-}
-
 /* IPv4 header at `ip`: lengths, addresses, header checksum, fragments. */
 static __always_inline enum weir_verdict parse_ip4(struct weir_pkt *p, void *ip, void *end)
 {
@@ -59,6 +52,11 @@ static __always_inline enum weir_verdict parse_ip4(struct weir_pkt *p, void *ip,
 	return WEIR_VERDICT_MORE;
 }
 
+static __always_inline bool is_mapped(const struct weir_addr *a)
+{
+	return !(a->word[0] | a->word[1]) && a->word[2] == bpf_htonl(0xffff);
+}
+
 #define IP6_HEADERS_MAX 4 /* extension headers that are walked */
 
 /* Walks IPv6 extension headers (RFC 8200 4) from `off`, counted from the frame's start, to TCP. */
@@ -84,6 +82,8 @@ static __always_inline enum weir_verdict skip_ip6_headers(struct weir_pkt *p, vo
 				return WEIR_VERDICT_PASS_NOT_OURS;
 			v = WEIR_VERDICT_PASS_FRAGMENT;
 			off += 8;
+		} else if (next == 43 && h[3]) {
+			return WEIR_VERDICT_PASS_NOT_OURS; /* segments left: this host only routes it on */
 		} else if (next == 0 || next == 43 || next == 60) {
 			off += (h[1] + 1u) * 8;
 		} else {
@@ -124,6 +124,9 @@ static __always_inline enum weir_verdict parse_ip6(struct weir_pkt *p, void *dat
 	p->l4_bytes = bytes - p->l4_off;
 	__builtin_memcpy(&p->key.client, &h->saddr, 16);
 	__builtin_memcpy(&p->key.server, &h->daddr, 16);
+	/* mapped addresses are never on the wire (RFC 4291 2.5.5.2), and would look like an IPv4 flow */
+	if (is_mapped(&p->key.client) || is_mapped(&p->key.server))
+		return WEIR_VERDICT_PASS_MALFORMED;
 	return v;
 }
 
@@ -251,16 +254,53 @@ static __always_inline enum weir_verdict weir_pkt_parse(struct weir_pkt *p, void
 	return parse_tcp(p, data + off);
 }
 
-/* Copies the TCP segment to head[], zeroes what follows and, unless the link is local memory and holds
- * the bare pseudo-header sum, verifies its checksum. Segments larger than the buffer are not copied: they
- * are never the plain case, and the kernel verifies what it is handed. */
-static __always_inline enum weir_verdict weir_segment_load(void *ctx, bool is_xdp,
-							   struct weir_scratch *s)
+#define CSUM_CHUNK 512 /* what bpf_csum_diff() takes at most on kernels before 6.13 */
+
+struct csum_ctx {
+	struct xdp_md *ctx;
+	struct weir_scratch *s;
+	__u32 sum;
+	__u32 pad;
+};
+
+/* Adds the next chunk of the segment, copied to the end of head[]. */
+static long csum_chunk(__u64 index, struct csum_ctx *c)
+{
+	struct weir_scratch *s = c->s;
+	__u32 off = (__u32)index * CSUM_CHUNK, bytes;
+
+	if (off >= s->pkt.l4_bytes)
+		return 1;
+	bytes = s->pkt.l4_bytes - off;
+	if (bytes > CSUM_CHUNK)
+		bytes = CSUM_CHUNK;
+	*(__u32 *)(s->csum + (bytes & ~3u & (CSUM_CHUNK - 1))) = 0;
+	if (bytes < 1)
+		return 1;
+	opaque(bytes);
+	if (bytes > CSUM_CHUNK)
+		return 1;
+	if (bpf_xdp_load_bytes(c->ctx, s->pkt.l4_off + off, s->csum, bytes)) {
+		c->sum = 0;
+		return 1;
+	}
+	bytes = (bytes + 3) & ~3u;
+	opaque(bytes);
+	if (bytes > CSUM_CHUNK)
+		return 1;
+	c->sum = (__u32)bpf_csum_diff(NULL, 0, (__be32 *)s->csum, bytes, c->sum);
+	return 0;
+}
+
+/* Copies the TCP segment to head[], or, if it is larger, its header: it is then no plain case. Zeroes what follows and,
+ * unless the link is local memory and holds the bare pseudo-header sum, verifies the segment's checksum. */
+static __always_inline enum weir_verdict weir_segment_load(struct xdp_md *ctx, struct weir_scratch *s)
 {
 	struct weir_pkt *p = &s->pkt;
 	__u64 sum = csum_pseudo(&p->key, p->is_v6, p->l4_bytes);
+	struct csum_ctx c = { .ctx = ctx, .s = s, .sum = csum_fold16(sum) };
 	__u32 bytes = p->l4_bytes;
-	__u32 i, at;
+	__u32 at;
 
 	if (bytes > WEIR_HEAD_MAX)
 		bytes = p->header_bytes;
@@ -269,33 +309,24 @@ static __always_inline enum weir_verdict weir_segment_load(void *ctx, bool is_xd
 	opaque(bytes);
 	if (bytes > WEIR_HEAD_MAX)
 		return WEIR_VERDICT_PASS_MALFORMED;
-	if (frame_load(ctx, is_xdp, p->l4_off, s->head, bytes))
+	if (bpf_xdp_load_bytes(ctx, p->l4_off, s->head, bytes))
 		return WEIR_VERDICT_PASS_MALFORMED;
 	at = bytes & (WEIR_HEAD_MAX * 2 - 1);
 	if (at > WEIR_HEAD_MAX)
 		return WEIR_VERDICT_PASS_MALFORMED;
 	*(__u64 *)(s->head + at) = 0;
-	if (p->l4_bytes > WEIR_HEAD_MAX)
+	if ((p->iface_flags & WEIR_IFACE_LOCAL) && p->csum == c.sum)
 		return WEIR_VERDICT_MORE;
-	if ((p->iface_flags & WEIR_IFACE_LOCAL) && p->csum == csum_fold16(sum))
-		return WEIR_VERDICT_MORE;
-
-	sum = csum_fold16(sum);
-	/* bpf_csum_diff() takes at most 512 bytes on kernels before 6.13. */
-#pragma clang loop unroll(disable)
-	for (i = 0; i < WEIR_HEAD_MAX / 512; i++) {
-		__u32 left = bytes - i * 512;
-
-		if (i * 512 >= bytes)
-			break;
-		left = (left + 3) & ~3u;
-		opaque(left);
-		if (left > 512)
-			left = 512;
-		sum = bpf_csum_diff(NULL, 0, (__be32 *)(s->head + i * 512), left, (__u32)sum);
-		sum &= 0xffffffff;
+	if (p->l4_bytes <= CSUM_CHUNK) {
+		bytes = (bytes + 3) & ~3u;
+		opaque(bytes);
+		if (bytes > CSUM_CHUNK)
+			return WEIR_VERDICT_PASS_MALFORMED;
+		c.sum = (__u32)bpf_csum_diff(NULL, 0, (__be32 *)s->head, bytes, c.sum);
+	} else {
+		bpf_loop(65536 / CSUM_CHUNK, csum_chunk, &c, 0);
 	}
-	return csum_fold16(sum) == 0xffff ? WEIR_VERDICT_MORE : WEIR_VERDICT_PASS_CHECKSUM;
+	return csum_fold16(c.sum) == 0xffff ? WEIR_VERDICT_MORE : WEIR_VERDICT_PASS_CHECKSUM;
 }
 
 /* Reads the TCP options from head[]. RFC 9293 3.1, RFC 7323. A malformed list ends the reading, as in
@@ -311,6 +342,7 @@ static __always_inline void weir_options(struct weir_scratch *s)
 	p->mss_opt = 0;
 	p->wscale_opt = WEIR_NO_OPT;
 	p->has_sack = 0;
+	p->has_odd_options = 0;
 	/* NOP NOP timestamps: what Linux sends on every segment but SYN. */
 	if (end == 32 && *(__u32 *)(s->head + 20) == bpf_htonl(0x0101080a)) {
 		p->has_ts = 1;
@@ -333,8 +365,12 @@ static __always_inline void weir_options(struct weir_scratch *s)
 			continue;
 		}
 		len = s->head[at + 1];
-		if (len < 2 || at + len > end)
+		if (len < 2 || at + len > end) {
+			p->has_odd_options = 1;
 			break;
+		}
+		if (kind != 5 && !(kind == 8 && len == 10))
+			p->has_odd_options = 1;
 		if (kind == 2 && len == 4) {
 			p->mss_opt = (__u16)(s->head[at + 2] << 8 | s->head[at + 3]);
 		} else if (kind == 3 && len == 3) {

@@ -44,7 +44,7 @@ __noinline int weir_request_classify(struct weir_scratch *s)
 		r->pool = p->default_pool;
 		head_miss(r, WEIR_MISS_NO_ROUTE);
 	}
-	if (p->tcp_flags & (WEIR_TCP_URG | WEIR_TCP_FIN))
+	if (p->tcp_flags & ~(WEIR_TCP_ACK | WEIR_TCP_PSH) || p->has_odd_options)
 		head_miss(r, WEIR_MISS_TCP_FLAGS);
 	if (p->has_ip_options)
 		head_miss(r, WEIR_MISS_IP_OPTIONS);

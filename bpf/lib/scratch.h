@@ -43,7 +43,8 @@ struct weir_pkt {
 	__u8 iface_flags;
 	__u8 buckets;
 	__u8 endpoint_flags;
-	__u8 pad[7];
+	__u8 has_odd_options; /* not SYN: other than NOP, SACK blocks, timestamps; or malformed */
+	__u8 pad[6];
 };
 
 #define WEIR_TCP_FIN 0x01
@@ -63,7 +64,7 @@ struct weir_req {
 	__u32 path_bytes;    /* of the target, before any '?' */
 	__u32 host_bytes;
 	__u32 token_bytes;
-	__u64 token;	     /* last bytes of the list token under the cursor, lower case */
+	__u64 token;	     /* first bytes of the list token under the cursor, lower case; in Host: the port */
 	__u32 slashes;	     /* path segments counted so far */
 	__u8 state;
 	__u8 miss;	     /* enum weir_miss: first reason why XDP must not answer */
@@ -77,9 +78,10 @@ struct weir_req {
 	__u8 seen;	     /* headers seen that must not repeat */
 	__u8 in_query;
 	__u8 was;	     /* enum head_list: where in a list, or in Host, the cursor is */
+	__u16 token_rest;    /* the last two bytes behind those */
 	__u16 pool;
 	__u8 is_routed;	     /* pool is a prefix's, not the endpoint's default */
-	__u8 pad;
+	__u8 pad[7];
 	/* not cleared for each request */
 	__u16 slash[WEIR_DEPTH_MAX + 3];
 	__u64 digest[2];     /* cache key */
@@ -99,7 +101,8 @@ struct weir_scratch {
 	__u32 out_bytes;
 	__u32 pad;
 	__u8 out[WEIR_OUT_MAX];		   /* headers of the reply */
-	__u8 head[WEIR_HEAD_MAX + 64 + 512]; /* TCP segment, then slack for whole-word reads */
+	__u8 csum[512 + 8];		   /* a chunk of a large segment */
+	__u8 head[WEIR_HEAD_MAX + 64];	   /* TCP segment, then slack for whole-word reads */
 };
 
 #endif

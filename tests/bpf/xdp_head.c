@@ -18,6 +18,18 @@ PROG_TESTS(xdp_head);
 
 static struct packet client;
 
+/* For messages: what a report can hold. */
+static const char *printable(const char *text, size_t bytes)
+{
+	static char out[WEIR_HEAD_MAX];
+	size_t i;
+
+	for (i = 0; i < bytes; i++)
+		out[i] = (char)(isprint((unsigned char)text[i]) || text[i] == '\n' ? text[i] : '?');
+	out[bytes] = '\0';
+	return out;
+}
+
 static void expect(const char *text, size_t bytes, enum weir_miss miss)
 {
 	struct packet p = client;
@@ -28,8 +40,8 @@ static void expect(const char *text, size_t bytes, enum weir_miss miss)
 	p.payload_bytes = bytes;
 	prog_run(&p, &r);
 	assert_verdict(&r, WEIR_VERDICT_HANDOVER);
-	cr_assert_eq(r.miss, miss, "%s instead of %s for:\n%.*s", weir_miss_name(r.miss), weir_miss_name(miss),
-		     (int)bytes, text);
+	cr_assert_eq(r.miss, miss, "%s instead of %s for:\n%s", weir_miss_name(r.miss), weir_miss_name(miss),
+		     printable(text, bytes));
 }
 
 /* A literal, which may hold zero bytes. */

@@ -18,12 +18,17 @@ static const struct prog_result *ask(const struct packet *client, const char *te
 	return &result;
 }
 
+/* Afterwards the hand-over that has begun is forgotten, so that the connection can ask again. */
 static void expect_miss(const struct packet *client, const char *text, enum weir_miss miss)
 {
 	const struct prog_result *r = ask(client, text);
+	struct weir_flow f;
 
 	assert_miss(r, miss);
 	assert_verdict(r, WEIR_VERDICT_HANDOVER);
+	cr_assert(prog_flow(client, &f));
+	f.flags &= (uint8_t)~WEIR_FLOW_PENDING;
+	prog_flow_put(client, &f);
 }
 
 Test(xdp_hit, answer_is_the_entry_with_the_date)

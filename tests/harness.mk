@@ -2,7 +2,7 @@
 # What the end-to-end tests of TCP play with: the oracle listener, the soak client, the lossy link.
 
 HARNESS_DIR = $(BUILD)/tests/harness
-HARNESS = $(addprefix $(HARNESS_DIR)/,listener soak lossy pass.bpf.o)
+HARNESS = $(addprefix $(HARNESS_DIR)/,listener soak lossy pool_client pass.bpf.o)
 
 .PHONY: harness
 harness: $(HARNESS)

@@ -31,6 +31,10 @@ static void print_values(const struct weir_config *c, enum weir_param_scope scop
 		if (p->scope != scope || p->type >= WEIR_TYPE_LISTENS)
 			continue;
 		weir_param_format(p, base, value, sizeof(value));
+		if (!*value) {
+			printf("%s# %s is not set\n", indent, p->name);
+			continue;
+		}
 		snprintf(text, sizeof(text), "%s%s = %s", indent, p->name, value);
 		printf("%-44s", text);
 		print_origin(c, lines[i]);

@@ -130,6 +130,7 @@ static void on_tick(struct sup *s)
 		sup_recycle_tick(s, &s->pools[i]);
 		sup_cpu_tick(s, &s->pools[i]);
 	}
+	sup_takeover_tick(s, false);
 	sup_refuser_dispatch(s);
 	sup_pools_look(s);
 	sup_slots_start(s);

@@ -85,6 +85,8 @@ static int start_inside(struct sup *s)
 	if (r == 0)
 		r = sup_refuser_new(s);
 	if (r == 0)
+		sup_takeover_inherit(s);
+	if (r == 0)
 		r = sup_loop_new(s);
 	return r < 0 ? weir_err(r, "cannot start") : 0;
 }
@@ -131,6 +133,7 @@ static void finish(struct sup *s)
 	s->dp = weir_dataplane_free(s->dp);
 	if (s->ipc)
 		weir_ipc_server_flush(s->ipc, 200);
+	sup_takeover_tick(s, true);
 	sup_cgroup_remove(s);
 	sup_refuser_free(s);
 	sup_state_free(s, true);

@@ -188,6 +188,7 @@ int sup_state_new(struct sup *s)
 {
 	char path[256];
 	void *p = NULL;
+	size_t i;
 	int r;
 
 	if (!s->state) {
@@ -200,6 +201,9 @@ int sup_state_new(struct sup *s)
 		s->state->version = SUP_STATE_VERSION;
 		s->state->abi = WEIR_ABI_VERSION;
 		s->state->digest = sup_state_digest(s->config);
+		for (i = 0; i < s->config->pools_count; i++)
+			snprintf(s->state->pools[s->config->pools[i].id], sizeof(s->state->pools[0]), "%s",
+				 s->config->pools[i].name);
 		s->state->endpoints = sup_state_endpoints(s->config);
 		snprintf(s->state->name, sizeof(s->state->name), "%s", s->config->name);
 	}
@@ -243,6 +247,8 @@ void sup_state_note_slot(struct sup *s, uint32_t number)
 	for (i = 0; i < WEIR_POOLS_MAX; i++)
 		st->pass_tx[i] = s->pass_tx[i];
 	st->pass_rx = s->pass_rx[slot->pool->id];
+	st->pool_id = slot->pool->id;
+	snprintf(st->pool, sizeof(st->pool), "%s", slot->pool->name);
 	st->wake_fd = s->wake_fd;
 	st->start_ticks = sup_process_start(slot->keeper);
 	st->keeper = slot->keeper;

@@ -16,7 +16,8 @@ struct sup_state_slot {
 	uint64_t start_ticks;  /* field 22 of /proc/PID/stat: the number may be another process's by now */
 	int32_t listeners[WEIR_ENDPOINTS_MAX];
 	int32_t pass_rx;
-	int32_t pad;
+	uint32_t pool_id;
+	char pool[32];
 	int32_t pass_tx[WEIR_POOLS_MAX];
 };
 
@@ -31,6 +32,7 @@ struct sup_state {
 	uint32_t pad;
 	char name[64];	       /* of the instance: of its pins */
 	uint32_t want[WEIR_POOLS_MAX]; /* enum sup_want, by pool id */
+	char pools[WEIR_POOLS_MAX][32]; /* their names */
 	struct sup_state_slot slots[WEIR_SLOTS_MAX];
 };
 

@@ -87,6 +87,7 @@ struct sup {
 	struct weir_dataplane *dp;	   /* NULL: no XDP */
 	char no_dp[320];		   /* why there is none */
 	struct sup_state *old;		   /* of a killed supervisor whose keepers are replaced; NULL: none */
+	bool has_set_migrate;		   /* tcp_migrate_req is to be set back then */
 	bool is_takeover;		   /* its keepers are ours now */
 	bool is_without_kernel;		   /* and they have no maps */
 	struct sup_state *state;	   /* what the next supervisor finds, see state.c */
@@ -96,6 +97,7 @@ struct sup {
 	struct sup_pool *pools;		   /* by id - 1 */
 	int pass_tx[WEIR_POOLS_MAX];	   /* by pool id; -1: none */
 	int pass_rx[WEIR_POOLS_MAX];
+	bool is_inherited[WEIR_POOLS_MAX]; /* by pool id: workers that are replaced have the other end */
 	struct weir_ipc_server *ipc;
 	int lock_fd;
 	int epoll_fd;
@@ -133,7 +135,10 @@ void sup_takeover_find(struct sup *s); /* adopts them, if they serve what we are
 void sup_takeover_give_up(struct sup *s, const char *why); /* they will be replaced instead */
 /* Whether the killed supervisor had the same endpoints under the same ids, and as much room for connections. */
 bool sup_takeover_has_endpoints(const struct sup *s);
+/* Before any keeper starts: the sockets over which workers that are replaced pass their connections on. */
+void sup_takeover_inherit(struct sup *s);
 void sup_takeover_finish(struct sup *s); /* everything runs */
+void sup_takeover_tick(struct sup *s, bool is_over); /* are those that were replaced gone? */
 
 /* slots.c: keepers. */
 int sup_slots_new(struct sup *s);

@@ -4,7 +4,9 @@
 #include "supervisor/state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -87,7 +89,7 @@ static int adopt(struct sup *s)
 	}
 	if (!is_whole(s))
 		return -EPIPE;
-	weir_info("taking over from a supervisor that was killed: %zu of %zu pool slots still serve", n, s->slots_count);
+	weir_info("taking over from an earlier supervisor: %zu of %zu pool slots still serve", n, s->slots_count);
 	return 0;
 }
 
@@ -139,7 +141,7 @@ void sup_takeover_find(struct sup *s)
 	has_kernel = s->state->is_attached;
 	if (s->state->digest != sup_state_digest(s->config)) {
 		s->old = TAKE_PTR(s->state);
-		weir_info("a supervisor was killed, and the configuration is another now: its workers will be replaced");
+		weir_info("taking over from an earlier supervisor: the configuration is another now, its workers will be replaced");
 		return;
 	}
 	r = adopt(s);
@@ -153,7 +155,7 @@ void sup_takeover_find(struct sup *s)
 
 void sup_takeover_give_up(struct sup *s, const char *why)
 {
-	weir_warn("the workers of a supervisor that was killed cannot be taken over (%s): they will be replaced", why);
+	weir_warn("the workers of an earlier supervisor cannot be taken over (%s): they will be replaced", why);
 	give_up(s);
 	s->old = TAKE_PTR(s->state);
 	s->is_takeover = false;
@@ -167,6 +169,53 @@ bool sup_takeover_has_endpoints(const struct sup *s)
 
 /* --- after the start --- */
 
+static const struct sup_pool *successor(const struct sup *s, const struct sup_state_slot *st)
+{
+	return sup_pool_find(s, st->pool);
+}
+
+void sup_takeover_inherit(struct sup *s)
+{
+	size_t i;
+
+	for (i = 0; s->old && i < WEIR_SLOTS_MAX; i++) {
+		struct sup_state_slot *st = &s->old->slots[i];
+		const struct sup_pool *p = sup_state_is_alive(st) ? successor(s, st) : NULL;
+		_cleanup_close_ int pidfd = -1, tx = -1, rx = -1;
+
+		if (!p || s->pass_tx[p->conf->id] >= 0 || st->pool_id >= WEIR_POOLS_MAX)
+			continue;
+		pidfd = pidfd_open(st->keeper, 0);
+		if (pidfd < 0 || !sup_state_is_alive(st) || fetch(pidfd, st->pass_tx[st->pool_id], &tx) < 0 ||
+		    fetch(pidfd, st->pass_rx, &rx) < 0 || tx < 0 || rx < 0)
+			continue;
+		s->pass_tx[p->conf->id] = TAKE_FD(tx);
+		s->pass_rx[p->conf->id] = TAKE_FD(rx);
+		s->is_inherited[p->conf->id] = true;
+	}
+}
+
+/* Its connections go on in the new workers of its pool, if there are any and it can reach them. */
+static int end_old(const struct sup *s, const struct sup_state_slot *st)
+{
+	const union sigval value = { .sival_int = WRK_ORDER_MOVE };
+	const struct sup_pool *p = successor(s, st);
+
+	if (p && s->is_inherited[p->conf->id])
+		return sigqueue(st->keeper, WRK_ORDER, value) < 0 ? -errno : 0;
+	return kill(st->keeper, SIGTERM) < 0 ? -errno : 0;
+}
+
+/* With tcp_migrate_req a connection that nobody has accepted when its listening socket is closed goes to another one of
+ * the SO_REUSEPORT group: wanted as long as the old workers drain. True: it was changed. */
+static bool set_migrate(char value)
+{
+	_cleanup_close_ int fd = open("/proc/sys/net/ipv4/tcp_migrate_req", O_RDWR | O_CLOEXEC);
+	char now;
+
+	return fd >= 0 && pread(fd, &now, 1, 0) == 1 && now != value && pwrite(fd, &value, 1, 0) == 1;
+}
+
 void sup_takeover_finish(struct sup *s)
 {
 	size_t i, n = 0;
@@ -177,18 +226,41 @@ void sup_takeover_finish(struct sup *s)
 		if (s->slots[i].pidfd >= 0)
 			(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->slots[i].pidfd, &e);
 	}
+	if (s->old)
+		s->has_set_migrate = set_migrate('1');
 	for (i = 0; s->old && i < WEIR_SLOTS_MAX; i++)
-		if (sup_state_is_alive(&s->old->slots[i]) && kill(s->old->slots[i].keeper, SIGTERM) == 0)
+		if (sup_state_is_alive(&s->old->slots[i]) && end_old(s, &s->old->slots[i]) == 0)
 			n++;
 	if (n)
-		weir_info("replaced: %zu pool slot%s of the killed supervisor drain%s now", n, n == 1 ? "" : "s",
+		weir_info("replaced: %zu pool slot%s of the earlier supervisor drain%s now", n, n == 1 ? "" : "s",
 			  n == 1 ? "s" : "");
-	if (s->old)
-		(void)munmap(s->old, sup_state_bytes());
+}
+
+void sup_takeover_tick(struct sup *s, bool is_over)
+{
+	if (!s->old || (!is_over && count_alive(s->old)))
+		return;
+	if (s->has_set_migrate)
+		(void)set_migrate('0');
+	(void)munmap(s->old, sup_state_bytes());
 	s->old = NULL;
 }
 
 /* --- without a supervisor --- */
+
+/* tc filters are found only from the network namespace that the instance lives in. */
+static void enter_namespace(const struct sup_state *st)
+{
+	_cleanup_close_ int pidfd = -1;
+	size_t i;
+
+	for (i = 0; i < WEIR_SLOTS_MAX && pidfd < 0; i++)
+		if (sup_state_is_alive(&st->slots[i]))
+			pidfd = pidfd_open(st->slots[i].keeper, 0);
+	if (pidfd >= 0 && setns(pidfd, CLONE_NEWNET) < 0)
+		weir_warn("cannot enter the network namespace of the workers (%s): filters may be left there",
+			  strerror(errno));
+}
 
 int sup_end_orphans(const char *control)
 {
@@ -202,6 +274,7 @@ int sup_end_orphans(const char *control)
 	if (r < 0)
 		return r;
 	st = p;
+	enter_namespace(st);
 	for (i = 0; i < WEIR_SLOTS_MAX; i++)
 		if (sup_state_is_alive(&st->slots[i]))
 			(void)kill(st->slots[i].keeper, SIGTERM);

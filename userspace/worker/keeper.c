@@ -38,6 +38,9 @@ static void obey(struct keeper *k, const struct signalfd_siginfo *info)
 	if (info->ssi_uid != 0 || k->is_ending || (unsigned)reason >= WRK_REASON__MAX)
 		return;
 	switch (info->ssi_int & 0xff) {
+	case WRK_ORDER_MOVE:
+		k->is_ending = k->is_moving = true;
+		break;
 	case WRK_ORDER_RECYCLE:
 	case WRK_ORDER_REST:
 		k->has_order = true;

@@ -32,6 +32,7 @@ struct keeper {
 	unsigned backoff_ms;
 	bool has_strays;	  /* descriptors of a worker that was killed while another lived */
 	bool is_ending;
+	bool is_moving;		  /* and others of the pool take its connections */
 	bool is_resting;	  /* no worker until the epoll set has an event */
 	bool has_order;		  /* an order to recycle */
 	enum wrk_reason reason;   /* its reason, or that of the recycling under way */

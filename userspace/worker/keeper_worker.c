@@ -252,7 +252,8 @@ static void end_all(struct keeper *k)
 
 	keeper_state(k, WEIR_SLOT_STOPPING);
 	for (i = 0; i < ARRAY_SIZE(all); i++) {
-		drain(all[i], WRK_DRAIN_FINAL);
+		/* one that is not ready has nothing yet; of two, the one that serves has the connections */
+		drain(all[i], k->is_moving && all[i] == &k->serving ? WRK_DRAIN_MOVE : WRK_DRAIN_FINAL);
 		if (all[i]->pid && limit && weir_now_ms() - all[i]->drain_ms > limit)
 			keeper_kill(k, all[i], "did not end within shutdown_time_limit");
 	}

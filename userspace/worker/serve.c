@@ -163,8 +163,29 @@ static bool serve_input(struct wrk_thread *t, struct wrk_conn *c, const char *by
 	return next != WRK_NEXT_GONE && next != WRK_NEXT_PENDING;
 }
 
+/* The reset of a connection that XDP took back: known by its ticket, without asking the socket. */
+static bool is_recalled(struct wrk_thread *t, struct wrk_conn *c, uint32_t events)
+{
+	if (!(events & EPOLLHUP) || !c->ticket || c->phase != WRK_PHASE_HEAD)
+		return false;
+	switch (wrk_ticket_withdraw(t->w, c)) {
+	case WRK_TICKET_TAKEN:
+		weir_metrics_add(t->w->setup->metrics, recalled, 1);
+		wrk_conn_free(&t->w->base->table, c);
+		return true;
+	case WRK_TICKET_COUNTED:
+		c->is_counted = true;
+		break;
+	case WRK_TICKET_NONE:
+		break;
+	}
+	return false;
+}
+
 void wrk_serve(struct wrk_thread *t, struct wrk_conn *c, uint32_t events)
 {
+	if (is_recalled(t, c, events))
+		return;
 	if (c->has_input) {
 		c->has_input = false;
 		if (!serve_input(t, c, wrk_conn_slot(&t->w->base->table, c), c->in_bytes))

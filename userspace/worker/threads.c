@@ -48,7 +48,6 @@ static int add(struct wrk_worker *w)
 	}
 	w->threads[i] = t;
 	__atomic_add_fetch(&w->threads_count, 1, __ATOMIC_RELAXED);
-	weir_metrics_set(w->setup->metrics, threads, w->threads_count);
 	return 0;
 }
 
@@ -75,7 +74,6 @@ static bool leave(struct wrk_thread *t, bool is_end)
 	if (goes) {
 		w->threads[t->index] = NULL;
 		__atomic_sub_fetch(&w->threads_count, 1, __ATOMIC_RELAXED);
-		weir_metrics_set(w->setup->metrics, threads, w->threads_count);
 	}
 	pthread_mutex_unlock(&w->threads_lock);
 	if (!goes)
@@ -84,6 +82,15 @@ static bool leave(struct wrk_thread *t, bool is_end)
 	/* release: what this thread did is seen by who counts to zero */
 	__atomic_sub_fetch(&w->threads_running, 1, __ATOMIC_RELEASE);
 	return true;
+}
+
+/* Under threads_lock. In a drain the counters are the successor's. */
+static void publish(struct wrk_worker *w, unsigned busy)
+{
+	if (__atomic_load_n(&w->is_draining, __ATOMIC_RELAXED))
+		return;
+	weir_metrics_set(w->setup->metrics, threads, w->threads_count);
+	weir_metrics_set(w->setup->metrics, threads_busy, busy);
 }
 
 static int idle_ms(struct wrk_worker *w)
@@ -134,6 +141,7 @@ int wrk_threads_start(struct wrk_worker *w)
 	pthread_mutex_lock(&w->threads_lock);
 	while (r == 0 && w->threads_count < w->threads_min)
 		r = add(w);
+	publish(w, 0);
 	pthread_mutex_unlock(&w->threads_lock);
 	return r;
 }
@@ -169,7 +177,7 @@ void wrk_threads_look(struct wrk_worker *w, uint64_t now_ms, bool is_waiting)
 	if (pthread_mutex_trylock(&w->threads_lock) != 0)
 		return;
 	count(w, now_ms, &busy, &stuck);
-	weir_metrics_set(w->setup->metrics, threads_busy, busy);
+	publish(w, busy);
 	/* Without a free thread the next event would wait. One is enough, unless events are known to wait already. */
 	if (busy == w->threads_count && 2 * stuck + 1 >= busy && stuck > 0 &&
 	    !__atomic_load_n(&w->is_draining, __ATOMIC_RELAXED)) {
@@ -185,8 +193,8 @@ void wrk_threads_count(struct wrk_worker *w, uint64_t now_ms)
 
 	pthread_mutex_lock(&w->threads_lock);
 	count(w, now_ms, &busy, &stuck);
+	publish(w, busy);
 	pthread_mutex_unlock(&w->threads_lock);
-	weir_metrics_set(w->setup->metrics, threads_busy, busy);
 }
 
 void wrk_threads_wake(struct wrk_worker *w)

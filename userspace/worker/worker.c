@@ -99,7 +99,8 @@ static void begin_drain(struct wrk_worker *w)
 	if (read(w->base->drain_fd, &value, sizeof(value)) != sizeof(value))
 		return;
 	w->drain_ms = weir_now_ms();
-	if (value != WRK_DRAIN_HAND_OVER) {
+	w->is_moving = value == WRK_DRAIN_MOVE;
+	if (value != WRK_DRAIN_HAND_OVER && value != WRK_DRAIN_MOVE) {
 		__atomic_store_n(&w->is_ending, true, __ATOMIC_RELEASE);
 		__atomic_store_n(&w->base->table.shared->is_ending, 1, __ATOMIC_RELEASE);
 	}
@@ -255,6 +256,10 @@ static int serve(struct wrk_worker *w)
 		return weir_err(r, "cannot start %u threads", w->threads_min);
 	weir_metrics_set(w->setup->metrics, ready_pid, getpid());
 	tend(w);
+	if (w->is_moving) {
+		wrk_move_all(w);
+		__atomic_store_n(&t->shared->is_ending, 1, __ATOMIC_RELEASE);
+	}
 	/* After a hand-over the connections are another worker's, or the keeper's until there is one; unless the slot
 	 * has come to its end meanwhile, and that other one was quicker. */
 	if (w->is_ending || (__atomic_load_n(&t->shared->is_ending, __ATOMIC_ACQUIRE) &&

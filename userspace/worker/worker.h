@@ -23,6 +23,7 @@ struct wrk_listener {
 #define WRK_ORDER SIGRTMIN
 enum wrk_order {
 	WRK_ORDER_RECYCLE = 1, /* replace the worker without a gap */
+	WRK_ORDER_MOVE,	       /* end the slot, connections go to the pool's other keepers */
 	WRK_ORDER_REST,	       /* start on demand: end the worker until a request comes */
 };
 

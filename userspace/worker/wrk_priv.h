@@ -120,6 +120,7 @@ struct wrk_table {
 enum wrk_drain {
 	WRK_DRAIN_FINAL = 1,	/* the slot ends: idle connections are closed */
 	WRK_DRAIN_HAND_OVER = 2, /* another worker of the slot goes on: only what threads hold is finished */
+	WRK_DRAIN_MOVE = 4,	 /* the slot ends, its pool goes on in another: connections are passed there */
 };
 
 /* Made by the keeper, survives the worker. A worker sees its copy as of its clone(): fixed after init. Two workers of a
@@ -213,6 +214,7 @@ struct wrk_worker {
 	/* any thread, atomic */
 	uint32_t ticket_generation;
 	bool is_draining;
+	bool is_moving;		   /* of is_draining: connections go to another slot */
 	bool is_ending;		   /* of is_draining: not a hand-over; connections are not kept alive */
 	bool is_pressed;	   /* requests have been waiting for queue_timeout_ms: ask each for its age */
 	uint64_t drain_ms;	   /* when that began */
@@ -385,6 +387,9 @@ void wrk_pass_receive(struct wrk_thread *t);
 void wrk_sweep(struct wrk_worker *w);
 /* Ends every connection; waits for those that XDP has, serves those in which a request waits. */
 void wrk_sweep_all(struct wrk_worker *w);
+
+/* move.c: passes every connection to the pool's other slots. */
+void wrk_move_all(struct wrk_worker *w);
 
 /* recover.c: what dead workers left. Cheap when nobody has died. */
 /* In its successor, before any thread runs; nothing to do when an elder lives. */

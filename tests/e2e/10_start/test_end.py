@@ -44,13 +44,55 @@ def test_signal_leaves_nothing(weir, site, number):
 def test_start_after_kill_cleans_up(weir, site):
     dead = weir("--root", site.path, "--listen", "127.0.0.1:8080")
     ask(dead)
-    dead.kill()
+    dead.remember_programs()
+    dead.kill_processes()  # with the supervisor alone workers would serve on, see below
+    wait_for("all processes of weir have ended", lambda: not dead.processes())
     assert not listens(dead.netns)
     w = weir(again=dead)
     ask(w)
     assert w.stat("kernel.hits") == 2
     w.stop()
     wait_for("nothing of both is left", lambda: not dead.left() and not w.left())
+
+
+def test_start_after_kill_of_the_supervisor_takes_over(weir, site):
+    killed = weir("--root", site.path, "--listen", "127.0.0.1:8080")
+    connection = killed.connect()
+    assert killed.get(connection, "/small.txt")[0] == 200
+    killed.process.kill()
+    killed.process.wait()
+    assert killed.get(connection, "/small.txt")[0] == 200, "XDP answers on"
+    assert killed.get(connection, "/huge.bin")[0] == 200, "and so does the worker"
+    w = weir(again=killed)
+    assert "taking over from an earlier supervisor: 1 of 1" in w.log
+    assert w.get(connection, "/small.txt")[0] == 200, "on the same connection"
+    assert w.get(connection, "/huge.bin")[0] == 200
+    w.stop()
+    wait_for("nothing of both is left", lambda: not killed.left() and not w.left())
+
+
+def test_start_after_kill_with_another_configuration_replaces(weir, site):
+    killed = weir("--root", site.path, "--listen", "127.0.0.1:8080")
+    connection = killed.connect()
+    assert killed.get(connection, "/huge.bin")[0] == 200
+    killed.process.kill()
+    killed.process.wait()
+    w = weir("--root", site.path, "--listen", "127.0.0.1:8080", "--threads", "7", again=killed)
+    assert "replaced: 1 pool slot" in w.log
+    assert w.get(connection, "/huge.bin")[0] == 200, "the connection went to the new worker"
+    w.stop()
+    wait_for("nothing of both is left", lambda: not killed.left() and not w.left())
+
+
+def test_stop_after_kill_of_the_supervisor_leaves_nothing(weir, site):
+    killed = weir("--root", site.path, "--listen", "127.0.0.1:8080")
+    ask(killed)
+    killed.remember_programs()
+    killed.process.kill()
+    killed.process.wait()
+    assert killed.processes(), "keepers and workers go on"
+    assert "its workers have been ended" in killed.command("stop").stdout
+    wait_for("nothing is left", lambda: not killed.processes() and not killed.left())
 
 
 def test_killed_worker_is_replaced(weir, site):

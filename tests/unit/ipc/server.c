@@ -33,6 +33,16 @@ static json_t *answer(const char *command, const json_t *request, void *arg)
 		free(text);
 		return j;
 	}
+	if (!strcmp(command, "fork")) {
+		pid_t pid = fork();
+
+		/* a keeper: it has the client's socket until it closes what it does not need */
+		if (pid == 0) {
+			(void)poll(NULL, 0, 300);
+			_exit(0);
+		}
+		return json_pack("{s:b, s:i}", "ok", 1, "pid", (int)pid);
+	}
 	return weir_ipc_error("what is '%s'?", command);
 }
 
@@ -235,4 +245,14 @@ Test(unserved, call_without_a_server_says_so)
 	cr_expect_eq(weir_ipc_call("/tmp/weir_ipc_nowhere", request, LIMIT_MS, &reply), -ENOENT);
 	cr_expect_null(reply);
 	json_decref(request);
+}
+
+Test(server, client_that_a_child_holds_open_leaves_no_events)
+{
+	int i;
+
+	expect_answer("fork", true);
+	/* the client is gone here, but not in the child: what it sends or ends must not be reported any more */
+	for (i = 0; i < 50; i++)
+		expect_answer("echo", true);
 }

@@ -142,6 +142,7 @@ Test(handover, what_the_elder_holds_is_finished_and_goes_on)
 	client_read(slow, true, &answer);
 	cr_assert_eq(answer.status, 201, "what was pipelined is in the table for the successor");
 	cr_assert(is_gone(old));
+	cr_assert_eq(weir_metrics_get(slot.setup.metrics, threads), 3, "the counters are the successor's");
 	cr_assert_eq(client_ask(busy, GET("/status/202"), &answer), 202);
 	cr_assert_eq(client_ask(slow, GET("/status/202"), &answer), 202);
 	close(busy);

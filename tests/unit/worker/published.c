@@ -35,8 +35,8 @@ static void init(void)
 	slot.setup.cache_fds[WEIR_CLASS_S] = make_map(16, sizeof(struct weir_entry_s));
 	slot.setup.cache_fds[WEIR_CLASS_M] = make_map(16, sizeof(struct weir_entry_m));
 	slot.setup.cache_fds[WEIR_CLASS_L] = make_map(16, sizeof(struct weir_entry_l));
-	slot.setup.tickets_fd = make_map(sizeof(struct weir_flow_key), sizeof(struct weir_ticket));
-	if (slot.setup.tickets_fd < 0)
+	slot_share(&slot);
+	if (slot.setup.cache_fds[WEIR_CLASS_S] < 0)
 		cr_skip("maps can be made by root only");
 }
 
@@ -96,25 +96,19 @@ static bool becomes(const char *target, enum weir_class class, bool wanted)
 	return true;
 }
 
-static struct weir_flow_key flow_of(int fd)
+static struct weir_ticket *slot_of(int fd)
 {
-	struct weir_flow_key key = { 0 };
-	struct sockaddr_in a;
-	socklen_t n = sizeof(a);
+	struct weir_flow_key key = client_flow(&slot, fd);
 
-	(void)getsockname(fd, (struct sockaddr *)&a, &n);
-	key.client.word[2] = key.server.word[2] = htonl(0xffff);
-	key.client.word[3] = key.server.word[3] = a.sin_addr.s_addr;
-	key.client_port = a.sin_port;
-	key.server_port = htons(slot.port);
-	return key;
+	return &slot.tickets[weir_ticket_index(&key)];
 }
 
 static bool has_ticket(int fd, struct weir_ticket *ret)
 {
-	struct weir_flow_key key = flow_of(fd);
+	struct weir_flow_key key = client_flow(&slot, fd);
 
-	return weir_bpf_map_lookup(slot.setup.tickets_fd, &key, ret) == 0;
+	*ret = *slot_of(fd);
+	return (ret->state & 0xff) == WEIR_TICKET_OFFERED && memcmp(&ret->key, &key, sizeof(key)) == 0;
 }
 
 Test(published, entry_is_the_response_without_its_date)
@@ -165,16 +159,15 @@ Test(published, ticket_counts_every_byte_of_the_connection)
 
 Test(published, ticket_goes_with_its_connection)
 {
-	struct weir_flow_key key;
-	struct weir_ticket ticket;
+	struct weir_ticket *ticket;
 	int fd = client_open(&slot), i;
 
 	cr_assert_eq(client_ask(fd, GET("/hello.txt"), &answer), 200);
-	key = flow_of(fd);
+	ticket = slot_of(fd);
 	close(fd);
-	for (i = 0; i < 500 && weir_bpf_map_lookup(slot.setup.tickets_fd, &key, &ticket) == 0; i++)
+	for (i = 0; i < 500 && __atomic_load_n(&ticket->state, __ATOMIC_ACQUIRE) != WEIR_TICKET_EMPTY; i++)
 		(void)poll(NULL, 0, 2);
-	cr_assert_eq(weir_bpf_map_lookup(slot.setup.tickets_fd, &key, &ticket), -ENOENT);
+	cr_assert_eq(ticket->state, WEIR_TICKET_EMPTY);
 	cr_assert_eq(weir_metrics_get(slot.setup.metrics, recalled), 0);
 }
 
@@ -339,32 +332,31 @@ Test(published, crash_empties_the_cache)
 /* The test takes the ticket, as XDP does when it seizes a connection. */
 Test(published_own, taken_connection_is_not_closed_by_us)
 {
-	struct weir_flow_key key;
+	struct weir_ticket *ticket;
 	struct pollfd p;
 	struct linger reset = { .l_onoff = 1 };
-	int fd, i;
+	int fd;
 
 	slot.pools[0].keepalive_ms = 300;
 	slot_start(&slot);
 	fd = client_open(&slot);
 	cr_assert_eq(client_ask(fd, GET("/hello.txt"), &answer), 200);
-	key = flow_of(fd);
-	cr_assert_eq(weir_bpf_map_delete(slot.setup.tickets_fd, &key), 0);
+	ticket = slot_of(fd);
+	ticket->state = (ticket->state & ~0xffu) | WEIR_TICKET_TAKEN;
 	p = (struct pollfd){ .fd = fd, .events = POLLIN | POLLRDHUP };
 	cr_assert_eq(poll(&p, 1, 1000), 0, "no FIN from a worker that has lost the connection");
 	/* XDP resets the socket */
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	close(fd);
-	for (i = 0; i < 500 && !weir_metrics_get(slot.setup.metrics, recalled); i++)
-		(void)poll(NULL, 0, 2);
-	cr_assert_eq(weir_metrics_get(slot.setup.metrics, recalled), 1);
+	cr_assert(reaches(&slot.setup.metrics->recalled, 1));
+	cr_assert_eq(ticket->state, WEIR_TICKET_EMPTY);
 	cr_assert_eq(weir_metrics_get(slot.setup.metrics, closed), 0);
 }
 
 Test(published_own, stop_leaves_neither_entries_nor_tickets)
 {
-	struct weir_flow_key key;
 	struct weir_cache_key first;
+	struct weir_ticket ticket;
 	int fd, status;
 
 	slot_start(&slot);
@@ -372,7 +364,7 @@ Test(published_own, stop_leaves_neither_entries_nor_tickets)
 	cr_assert_eq(client_ask(fd, GET("/hello.txt"), &answer), 200);
 	kill(slot.keeper, SIGTERM);
 	waitpid(slot.keeper, &status, 0);
-	cr_assert_eq(weir_bpf_map_next_key(slot.setup.tickets_fd, NULL, &key), -ENOENT);
+	cr_assert_not(has_ticket(fd, &ticket));
 	cr_assert_eq(weir_bpf_map_next_key(slot.setup.cache_fds[0], NULL, &first), -ENOENT);
 	cr_assert_eq(client_end(fd), 0);
 	close(fd);

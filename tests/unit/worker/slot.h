@@ -18,6 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "weir/flow.h"
+#include "weir/pool.h"
+
 #include "common/clock.h"
 #include "worker/worker.h"
 
@@ -35,6 +38,8 @@ struct test_slot {
 	struct wrk_setup setup;
 	pid_t keeper;
 	uint16_t port;
+	struct weir_ticket *tickets; /* both: what the kernel side would see */
+	struct weir_queue *queue;
 };
 
 /* A temporary root with a file "hello.txt"; port and threads; nothing runs yet. */
@@ -56,8 +61,8 @@ static inline void slot_init(struct test_slot *s, unsigned threads)
 	s->port = s->listener.port = ntohs(a.sin_port);
 	s->pools[0] = (struct weir_conf_pool){
 		.name = "test", .id = 1, .root = s->root, .index = (char *)"index.html", .uid = getuid() ? getuid() : 65534,
-		.gid = getgid() ? getgid() : 65534, .slots = 1, .threads = threads, .kernel_cache = true,
-		.keepalive_ms = 60000, .header_ms = 60000,
+		.gid = getgid() ? getgid() : 65534, .slots = 1, .kernel_cache = true,
+		.threads = threads, .keepalive_ms = 60000, .header_ms = 60000,
 	};
 	s->prefixes[0] = (struct weir_conf_prefix){
 		.text = (char *)"*", .bucket = WEIR_BUCKET_WEAK, .port = s->port, .path = (char *)"/", .pool = 1,
@@ -71,11 +76,27 @@ static inline void slot_init(struct test_slot *s, unsigned threads)
 	s->setup = (struct wrk_setup){
 		.config = &s->config, .pool = &s->pools[0], .listeners = &s->listener, .listeners_count = 1,
 		.pass_rx = -1, .pass_tx = s->pass_tx, .cache_fds = { -1, -1, -1 }, .tickets_fd = -1,
+		.queue_fd = -1,
 		.cache_secret = { 1, 2 },
 	};
 	s->setup.metrics = mmap(NULL, sizeof(struct weir_metrics_slot), PROT_READ | PROT_WRITE,
 				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (s->setup.metrics == MAP_FAILED)
+		abort();
+}
+
+/* Ticket table and queue as memory that is no BPF map: the test plays the programs. */
+static inline void slot_share(struct test_slot *s)
+{
+	size_t bytes = WEIR_TICKETS * sizeof(struct weir_ticket);
+
+	s->setup.tickets_fd = memfd_create("tickets", MFD_CLOEXEC);
+	s->setup.queue_fd = memfd_create("queue", MFD_CLOEXEC);
+	if (ftruncate(s->setup.tickets_fd, (off_t)bytes) < 0 || ftruncate(s->setup.queue_fd, 4096) < 0)
+		abort();
+	s->tickets = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->setup.tickets_fd, 0);
+	s->queue = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, s->setup.queue_fd, 0);
+	if (s->tickets == MAP_FAILED || s->queue == MAP_FAILED)
 		abort();
 }
 
@@ -188,6 +209,34 @@ static inline unsigned client_ask(int fd, const char *text, struct answer *a)
 	client_send(fd, text);
 	client_read(fd, strncmp(text, "HEAD", 4) != 0, a);
 	return a->status;
+}
+
+/* The connection as XDP would name it. */
+static inline struct weir_flow_key client_flow(const struct test_slot *s, int fd)
+{
+	struct weir_flow_key key = { 0 };
+	struct sockaddr_in a;
+	socklen_t n = sizeof(a);
+
+	(void)getsockname(fd, (struct sockaddr *)&a, &n);
+	key.client.word[2] = key.server.word[2] = htonl(0xffff);
+	key.client.word[3] = key.server.word[3] = a.sin_addr.s_addr;
+	key.client_port = a.sin_port;
+	key.server_port = htons(s->port);
+	return key;
+}
+
+/* Waits until a counter of the slot, or a shared word, is at least `wanted`. */
+static inline bool reaches(const uint64_t *counter, uint64_t wanted)
+{
+	uint64_t until = weir_now_ms() + WAIT_MS;
+
+	while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) < wanted) {
+		if (weir_now_ms() > until)
+			return false;
+		(void)poll(NULL, 0, 2);
+	}
+	return true;
 }
 
 /* 0: the server has closed; 1: bytes; -1: reset or nothing within the limit. */

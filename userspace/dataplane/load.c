@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 
 #include "weir/abi.h"
 
@@ -85,16 +86,29 @@ static void set_rodata(struct weir_bpf *skel)
 	ro->weir_netns = netns_cookie();
 }
 
+static bool kernel_is_new_enough(struct utsname *ret_uname)
+{
+	int major = 0, minor = 0;
+
+	uname(ret_uname);
+	return sscanf(ret_uname->release, "%d.%d", &major, &minor) == 2 && (major > 6 || (major == 6 && minor >= 9));
+}
+
 static int explain(int r, char why[256])
 {
+	struct utsname u;
+
 	if (r == -EPERM)
 		snprintf(why, 256, "the kernel refuses BPF: run as root, and see `weir doctor`");
-	else if (r == -ESRCH || r == -ENOENT || r == -EINVAL || r == -EACCES || r == -E2BIG)
-		snprintf(why, 256,
-			 "this kernel cannot run the programs (%s): Linux 6.9 or newer is needed, see `weir doctor`",
-			 strerror(-r));
-	else
+	else if (r != -ESRCH && r != -ENOENT && r != -EINVAL && r != -EACCES && r != -E2BIG)
 		snprintf(why, 256, "loading the BPF programs failed (%s)", strerror(-r));
+	else if (!kernel_is_new_enough(&u))
+		snprintf(why, 256, "Linux %.40s cannot run the programs: 6.9 or newer is needed, see `weir doctor`",
+			 u.release);
+	else
+		snprintf(why, 256,
+			 "the verifier of Linux %.40s refuses the programs (%s), which is a fault of Weir's: please report it",
+			 u.release, strerror(-r));
 	return r;
 }
 

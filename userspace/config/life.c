@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Values of a pool that have a grammar of their own: times of day, CPUs, environment, programs. Called by the check
- * of the whole configuration, and by those who use the values. Pure, but for the look at files that are named. */
+/* Values of a pool that have a grammar of their own: times of day, CPUs, environment, programs. Called by the
+ * check of the whole configuration, and by those who use the values. Pure, but for the look at files that are
+ * named. */
 #include "config/config_priv.h"
 
 #include <ctype.h>

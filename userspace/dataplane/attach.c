@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Attaches the programs: sockops to the root of cgroup v2, tc and XDP to the interfaces that carry an endpoint. XDP and
- * sockops are held by bpf_links, which are pinned: they outlive a supervisor that is killed, because its workers serve on;
- * the next start takes them over or, when no worker is left, weir_dataplane_clean() takes them away. libxdp's dispatcher
- * is not used: it needs freplace programs, and an atomic switch is worth more here than sharing the hook. */
+/* Attaches the programs: sockops to the root of cgroup v2, tc and XDP to the interfaces that carry an endpoint.
+ * XDP and sockops are held by bpf_links, which are pinned: they outlive a supervisor that is killed, because its
+ * workers serve on; the next start takes them over or, when no worker is left, weir_dataplane_clean() takes them
+ * away. libxdp's dispatcher is not used: it needs freplace programs, and an atomic switch is worth more here than
+ * sharing the hook. */
 #include "dataplane/dataplane_priv.h"
 
 #include <arpa/inet.h>

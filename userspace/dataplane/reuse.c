@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The maps of an instance whose supervisor is dead and whose workers serve, used again: flows, cache, tickets and queues go
- * on as they are, only the programs are loaded anew. */
+/* The maps of an instance whose supervisor is dead and whose workers serve, used again: flows, cache, tickets and
+ * queues go on as they are, only the programs are loaded anew. */
 #include "dataplane/dataplane_priv.h"
 
 #include <errno.h>

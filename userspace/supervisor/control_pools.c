@@ -9,8 +9,12 @@
 static json_t *worker_json(const struct sup *s, const struct sup_slot *slot)
 {
 	static const char *const states[] = {
-		[WEIR_SLOT_NONE] = "none",	     [WEIR_SLOT_STARTING] = "starting", [WEIR_SLOT_STARTED] = "started",
-		[WEIR_SLOT_RECYCLING] = "recycling", [WEIR_SLOT_WAITING] = "waiting",	[WEIR_SLOT_STOPPING] = "stopping",
+		[WEIR_SLOT_NONE] = "none",
+		[WEIR_SLOT_STARTING] = "starting",
+		[WEIR_SLOT_STARTED] = "started",
+		[WEIR_SLOT_RECYCLING] = "recycling",
+		[WEIR_SLOT_WAITING] = "waiting",
+		[WEIR_SLOT_STOPPING] = "stopping",
 	};
 	const struct weir_metrics_slot *m = &s->metrics[sup_slot_number(s, slot)];
 	uint64_t pid = weir_metrics_get(m, worker_pid), now = weir_now_ms(), born = weir_metrics_get(m, born_ms);

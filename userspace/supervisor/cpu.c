@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Limits of CPU time and memory: cgroups where version 2 can be written, else what the keeper sets on itself. CPU time is
- * also measured here, for cpu_action no_action and kill. */
+/* Limits of CPU time and memory: cgroups where version 2 can be written, else what the keeper sets on itself. CPU
+ * time is also measured here, for cpu_action no_action and kill. */
 #include "supervisor/supervisor_priv.h"
 
 #include <errno.h>

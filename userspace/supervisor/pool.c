@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Pools: what an administrator, rapid-fail protection or the CPU limit want of them, what they are, and what the kernel side
- * answers in their place meanwhile. The only place where a pool changes its state. */
+/* Pools: what an administrator, rapid-fail protection or the CPU limit want of them, what they are, and what the
+ * kernel side answers in their place meanwhile. The only place where a pool changes its state. */
 #include "supervisor/state.h"
 
 #include <errno.h>

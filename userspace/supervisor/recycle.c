@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* When workers are recycled: by age, number of requests, memory, time of day, a file's change, or order. Each slot's keeper
- * does it, without a gap; here the slots of a pool are sent one after the other. Also: workers that rest. */
+/* When workers are recycled: by age, number of requests, memory, time of day, a file's change, or order. Each
+ * slot's keeper does it, without a gap; here the slots of a pool are sent one after the other. Also: workers that
+ * rest. */
 #include "supervisor/supervisor_priv.h"
 
 #include <errno.h>

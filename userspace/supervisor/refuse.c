@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A pool that is stopped, disabled or offline has listening sockets but no workers. A connection that still reaches one may be
- * for any pool: it goes, unread, to the workers of one that runs, and comes back over this pool's own socket if it was
- * for this pool after all. Then, or when no pool runs, it gets a fixed 503 and is closed. Not a byte is looked at. */
+/* A pool that is stopped, disabled or offline has listening sockets but no workers. A connection that still
+ * reaches one may be for any pool: it goes, unread, to the workers of one that runs, and comes back over this
+ * pool's own socket if it was for this pool after all. Then, or when no pool runs, it gets a fixed 503 and is
+ * closed. Not a byte is looked at. */
 #include "supervisor/supervisor_priv.h"
 
 #include <errno.h>

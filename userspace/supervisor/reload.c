@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* SIGHUP: the configuration is read again. A bad one changes nothing. For a good one the program starts itself anew in this
- * process, exactly as after a crash of the supervisor: workers go on meanwhile, those of an unchanged configuration are
- * taken over, those of a changed one replaced without a gap (takeover.c). */
+/* SIGHUP: the configuration is read again. A bad one changes nothing. For a good one the program starts itself
+ * anew in this process, exactly as after a crash of the supervisor: workers go on meanwhile, those of an unchanged
+ * configuration are taken over, those of a changed one replaced without a gap (takeover.c). */
 #include "supervisor/supervisor_priv.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Keepers: starts one for each slot of a pool that shall run, notices its death, starts it again, ever more slowly while it
- * dies young; sends orders. A keeper may be another supervisor's child: pidfds tell of those. */
+/* Keepers: starts one for each slot of a pool that shall run, notices its death, starts it again, ever more slowly
+ * while it dies young; sends orders. A keeper may be another supervisor's child: pidfds tell of those. */
 #include "supervisor/supervisor_priv.h"
 
 #include <errno.h>

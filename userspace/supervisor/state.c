@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What outlives a supervisor that is killed: a file beside the control socket, mapped. It says which processes the keepers
- * are and which descriptor of theirs is which, so that the next supervisor can take them over; the metrics follow, in
- * pages of their own, because workers can write them. */
+/* What outlives a supervisor that is killed: a file beside the control socket, mapped. It says which processes the
+ * keepers are and which descriptor of theirs is which, so that the next supervisor can take them over; the metrics
+ * follow, in pages of their own, because workers can write them. */
 #include "supervisor/state.h"
 
 #include <errno.h>
@@ -93,19 +93,6 @@ uint64_t sup_state_digest(const struct weir_config *c)
 		mix(&h, text);
 		mix(&h, c->prefixes[i].text);
 	}
-	return h;
-}
-
-uint64_t sup_state_endpoints(const struct weir_config *c)
-{
-	uint64_t h = 0xcbf29ce484222325ULL;
-	char text[32];
-	size_t i;
-
-	snprintf(text, sizeof(text), "%u", c->flows);
-	mix(&h, text);
-	for (i = 0; i < c->listens_count; i++)
-		mix(&h, c->listens[i].text);
 	return h;
 }
 
@@ -204,7 +191,10 @@ int sup_state_new(struct sup *s)
 		for (i = 0; i < s->config->pools_count; i++)
 			snprintf(s->state->pools[s->config->pools[i].id], sizeof(s->state->pools[0]), "%s",
 				 s->config->pools[i].name);
-		s->state->endpoints = sup_state_endpoints(s->config);
+		for (i = 0; i < s->config->listens_count && i < WEIR_ENDPOINTS_MAX; i++)
+			snprintf(s->state->endpoints[i], sizeof(s->state->endpoints[0]), "%s",
+				 s->config->listens[i].text);
+		s->state->flows = s->config->flows;
 		snprintf(s->state->name, sizeof(s->state->name), "%s", s->config->name);
 	}
 	s->state->started_at = s->started_at;

@@ -26,7 +26,8 @@ struct sup_state {
 	uint32_t version;      /* of this layout */
 	uint32_t abi;	       /* WEIR_ABI_VERSION */
 	uint64_t digest;       /* of the configuration and this program's version */
-	uint64_t endpoints;    /* digest of what is listened on, and of the flow table's size */
+	char endpoints[WEIR_ENDPOINTS_MAX][64]; /* by id; empty: none */
+	uint64_t flows;	       /* size of the flow table */
 	int64_t started_at;
 	uint32_t is_attached;  /* there was a kernel side */
 	uint32_t pad;
@@ -40,7 +41,6 @@ struct sup_state {
 size_t sup_state_bytes(void);
 size_t sup_state_metrics_at(void);
 uint64_t sup_state_digest(const struct weir_config *c);
-uint64_t sup_state_endpoints(const struct weir_config *c);
 /* When a process was started, in clock ticks since boot; 0: there is none. */
 uint64_t sup_process_start(pid_t pid);
 /* Whether the keeper of a slot is that process still. */

@@ -133,7 +133,7 @@ void sup_state_note_slot(struct sup *s, uint32_t number);
 /* takeover.c: keepers that a killed supervisor left. Logs. */
 void sup_takeover_find(struct sup *s); /* adopts them, if they serve what we are to serve */
 void sup_takeover_give_up(struct sup *s, const char *why); /* they will be replaced instead */
-/* Whether the killed supervisor had the same endpoints under the same ids, and as much room for connections. */
+/* Whether those endpoints that the earlier supervisor had, too, had the same ids, and as much room for connections. */
 bool sup_takeover_has_endpoints(const struct sup *s);
 /* Before any keeper starts: the sockets over which workers that are replaced pass their connections on. */
 void sup_takeover_inherit(struct sup *s);

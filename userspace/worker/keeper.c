@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The keeper's loop: signals of the supervisor and of the workers, the clock, the epoll set while no worker looks at it.
- * A keeper outlives its supervisor: the next one takes it over, and until then XDP's Date is written here. */
+/* The keeper's loop: signals of the supervisor and of the workers, the clock, the epoll set while no worker looks
+ * at it. A keeper outlives its supervisor: the next one takes it over, and until then XDP's Date is written here. */
 #include "worker/keeper.h"
 
 #include <errno.h>

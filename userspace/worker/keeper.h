@@ -37,6 +37,7 @@ struct keeper {
 	bool has_order;		  /* an order to recycle */
 	enum wrk_reason reason;   /* its reason, or that of the recycling under way */
 	bool is_timekeeper;	  /* wrote the last Date */
+	uint32_t clock_turn;	  /* the second of it */
 	bool is_pinged;		  /* a health ping is not answered yet */
 	uint64_t pinged_ms;
 };

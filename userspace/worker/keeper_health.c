@@ -49,5 +49,7 @@ void keeper_tick_clock(struct keeper *k)
 	if (!k->is_timekeeper && weir_now_ns() < written + STALE_NS)
 		return;
 	/* Once it wrote, it goes on with each second, until somebody else is faster. */
-	k->is_timekeeper = k->clock->turn == (uint32_t)time(NULL) ? k->is_timekeeper : weir_clock_write(k->clock);
+	if (weir_clock_write(k->clock))
+		k->clock_turn = __atomic_load_n(&k->clock->turn, __ATOMIC_RELAXED);
+	k->is_timekeeper = __atomic_load_n(&k->clock->turn, __ATOMIC_RELAXED) == k->clock_turn;
 }

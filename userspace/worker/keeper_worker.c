@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The workers' lives: started, found ready, replaced without a gap (the next one serves before the old one drains), ended,
- * and started again when they die. */
+/* The workers' lives: started, found ready, replaced without a gap (the next one serves before the old one
+ * drains), ended, and started again when they die. */
 #include "worker/keeper.h"
 
 #include <errno.h>

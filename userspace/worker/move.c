@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The end of a slot whose pool goes on in another one (a supervisor with a changed configuration): its connections are
- * not closed but passed to the new workers, over the pool's own socket. Main thread; the serving threads have ended. */
+/* The end of a slot whose pool goes on in another one (a supervisor with a changed configuration): its connections
+ * are not closed but passed to the new workers, over the pool's own socket. Main thread; the serving threads have
+ * ended. */
 #include "worker/wrk_priv.h"
 
 #include <errno.h>

@@ -148,6 +148,8 @@ static void serve_on(struct wrk_thread *t, struct wrk_conn *c, bool is_to_the_en
 				return;
 		} while (next == WRK_NEXT_MORE || (is_to_the_end && next == WRK_NEXT_IDLE));
 		is_to_the_end = false;
+		if (wrk_fresh_keep(t, c))
+			return;
 	} while (!wrk_conn_park(t->w, c, t->number));
 }
 

@@ -110,6 +110,19 @@ static void serve_event(struct wrk_thread *t, const struct epoll_event *e)
 	__atomic_store_n(&t->busy_ms, 0, __ATOMIC_RELAXED);
 }
 
+/* Waits for one event. While connections are kept beside the epoll set, only until they must be looked at. */
+static int wait_event(struct wrk_thread *t, struct epoll_event *ret)
+{
+	const struct timespec brief = { .tv_nsec = WRK_FRESH_LOOK_NS };
+	int fd = t->w->base->epoll_fd, n;
+
+	if (t->fresh_count == 0)
+		return epoll_wait(fd, ret, 1, idle_ms(t->w));
+	n = epoll_pwait2(fd, ret, 1, &brief, NULL);
+	wrk_fresh_look(t, false);
+	return n == 0 ? -1 : n;
+}
+
 static void *serve_thread(void *arg)
 {
 	struct wrk_thread *t = arg;
@@ -118,13 +131,14 @@ static void *serve_thread(void *arg)
 	int n;
 
 	do {
-		n = epoll_wait(w->base->epoll_fd, &e, 1, idle_ms(w));
+		n = wait_event(t, &e);
 		if (n == 1)
 			serve_event(t, &e);
 		else if (n == 0 && leave(t, false))
 			return NULL;
 		/* acquire: pairs with the release in begin_drain() */
 	} while (!__atomic_load_n(&w->is_draining, __ATOMIC_ACQUIRE));
+	wrk_fresh_look(t, true);
 	if (__atomic_load_n(&w->is_ending, __ATOMIC_RELAXED))
 		wrk_serve_rest(t);
 	(void)leave(t, true);

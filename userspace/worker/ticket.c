@@ -43,7 +43,7 @@ int wrk_tickets_init(struct wrk_worker *w)
 	return 0;
 }
 
-static struct weir_ticket *slot_of(struct wrk_worker *w, const struct wrk_conn *c)
+static struct weir_ticket *slot_of(const struct wrk_worker *w, const struct wrk_conn *c)
 {
 	return &w->tickets[weir_ticket_index(&c->key)];
 }
@@ -94,6 +94,24 @@ enum wrk_ticket wrk_ticket_withdraw(struct wrk_worker *w, struct wrk_conn *c)
 	if (now >> 8 != word >> 8) /* overwritten: by a successor with our addresses only after it was taken */
 		return is_ours(t, c) ? WRK_TICKET_TAKEN : WRK_TICKET_NONE;
 	__atomic_store_n(&t->state, WEIR_TICKET_EMPTY, __ATOMIC_RELEASE);
+	return (now & 0xff) == WEIR_TICKET_TAKEN   ? WRK_TICKET_TAKEN :
+	       (now & 0xff) == WEIR_TICKET_COUNTED ? WRK_TICKET_COUNTED :
+						     WRK_TICKET_NONE;
+}
+
+enum wrk_ticket wrk_ticket_peek(const struct wrk_worker *w, const struct wrk_conn *c)
+{
+	const struct weir_ticket *t;
+	uint32_t now;
+
+	if (!w->tickets || !c->ticket)
+		return WRK_TICKET_NONE;
+	t = slot_of(w, c);
+	now = __atomic_load_n(&t->state, __ATOMIC_ACQUIRE);
+	if (now == c->ticket)
+		return WRK_TICKET_NONE;
+	if (now >> 8 != c->ticket >> 8)
+		return is_ours(t, c) ? WRK_TICKET_TAKEN : WRK_TICKET_NONE;
 	return (now & 0xff) == WEIR_TICKET_TAKEN   ? WRK_TICKET_TAKEN :
 	       (now & 0xff) == WEIR_TICKET_COUNTED ? WRK_TICKET_COUNTED :
 						     WRK_TICKET_NONE;

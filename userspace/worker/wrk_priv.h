@@ -22,6 +22,9 @@
 
 #define WRK_IN_BYTES WEIR_HTTP_HEAD_MAX
 #define WRK_TABLE_MAX (1u << 18)   /* descriptors that a slot may have */
+#define WRK_FRESH_MAX 64		   /* connections that a thread keeps beside the epoll set */
+#define WRK_FRESH_NS 2000000	   /* for so long */
+#define WRK_FRESH_LOOK_NS 200000   /* and looks at so often when it has nothing else to do */
 #define WRK_THREADS_MAX 1024
 #define WRK_BODY_MAX 65536	   /* bytes of a body that are read only to throw them away */
 #define WRK_LINGER_MS 2000	   /* after our FIN, so that the client reads the answer before a reset */
@@ -178,6 +181,9 @@ struct wrk_thread {
 	uint64_t busy_ms; /* atomic: since when it has an event; 0: it waits for one */
 	int64_t date_s; /* that `date` shows */
 	char date[WEIR_HTTP_DATE_BYTES];
+	struct wrk_conn *fresh[WRK_FRESH_MAX]; /* see fresh.c */
+	uint64_t fresh_ns[WRK_FRESH_MAX];      /* CLOCK_MONOTONIC: since when */
+	unsigned fresh_count;
 	struct wrk_pending *pending; /* of the response that was just begun */
 	struct wrk_out todo;
 	struct weir_request req;
@@ -327,8 +333,16 @@ int wrk_tickets_init(struct wrk_worker *w);
 /* Offers the connection to XDP once `bytes` more are sent. */
 void wrk_ticket_offer(struct wrk_worker *w, struct wrk_conn *c, uint64_t bytes);
 enum wrk_ticket wrk_ticket_withdraw(struct wrk_worker *w, struct wrk_conn *c);
+/* What withdrawing would say, without doing it. */
+enum wrk_ticket wrk_ticket_peek(const struct wrk_worker *w, const struct wrk_conn *c);
 /* A thread has read the request, or the connection ends: it waits no longer. Withdraws an offer. */
 void wrk_queue_leave(struct wrk_worker *w, struct wrk_conn *c);
+
+/* fresh.c */
+/* Keeps an offered connection beside the epoll set. False: it is to be parked. */
+bool wrk_fresh_keep(struct wrk_thread *t, struct wrk_conn *c);
+/* Settles those that are taken back, have a request, or were kept long enough; all of them at the `end`. */
+void wrk_fresh_look(struct wrk_thread *t, bool is_end);
 
 /* serve.c */
 void wrk_serve(struct wrk_thread *t, struct wrk_conn *c, uint32_t events);

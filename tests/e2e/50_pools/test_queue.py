@@ -27,13 +27,13 @@ http_503_verbosity = {verbosity}
 
 
 def watch_until_drained(it):
-    """The greatest depth that is seen until the queue is empty."""
+    """Waits until the queue has filled and is empty again, never deeper than its limit. Returns the greatest depth."""
     seen = []
 
     def look():
         queue = it.queue("debug")
         seen.append(queue["depth"])
-        assert queue["limit"] == LIMIT
+        assert queue["depth"] <= LIMIT == queue["limit"], queue
         return max(seen) and queue["depth"] == 0 and queue["in_sockets"] == 0
 
     servers.wait_for("the queue fills and drains", look, timeout=60)
@@ -49,7 +49,7 @@ def check(it, before, counts, depth, verbosity):
     assert not wrong(counts, over), counts
     assert counts["ok"] + counts[over] == CLIENTS, counts
     assert LIMIT + THREADS - 2 <= counts["ok"] <= LIMIT + 3 * THREADS, "accepted: those who wait, and the first to be served"
-    assert depth <= LIMIT, f"depth {depth}"
+    assert depth > LIMIT // 2
     if phrase:
         assert counts["phrases"] == {"200 OK": counts["ok"], phrase: counts[over]}
         assert counts["retry_after"] == counts[over]
@@ -76,7 +76,7 @@ def overload_fresh(verbosity, ms):
         assert moved["kernel.handovers"] == counts["ok"] == moved["pools.debug.accepted"]
         servers.wait_for("it is logged", lambda: f"{CLIENTS - counts['ok']} request" in it.weir.log or
                          "refused (QueueFull)" in it.weir.log)
-        again = load.go(f"{DEBUG}/sleep/0", count=1, think_ms=3000).wait()
+        again = load.go(f"{DEBUG}/sleep/0", count=1, think_ms=1500).wait()
         assert again["ok"] == CLIENTS and not wrong(again), f"after the overload: {again}"
         assert again["opened"] == CLIENTS - counts["ok"], "a refused client starts anew, an accepted one goes on"
     return counts
@@ -90,21 +90,21 @@ def test_clients_over_the_limit_are_refused_by_the_kernel_side():
 
 @pytest.mark.parametrize("verbosity", ["basic", "full"])
 def test_verbosity_decides_what_they_see(verbosity):
-    overload_fresh(verbosity, 400)
+    overload_fresh(verbosity, 200)
 
 
 @pytest.mark.parametrize("verbosity", list(VERBOSITIES))
 def test_connections_that_the_worker_holds_are_refused_alike(verbosity):
     with pooling(debug=settings(verbosity), plain="") as it, it.load() as load:
-        first = load.open(CLIENTS).go(f"{DEBUG}/sleep/0", count=1, think_ms=3000).wait()
+        first = load.open(CLIENTS).go(f"{DEBUG}/sleep/0", count=1, think_ms=1500).wait()
         assert first["ok"] == CLIENTS and not wrong(first), f"one after the other: {first}"
         it.queues_are_empty()
         before = it.weir.stats()
-        load.go(f"{DEBUG}/sleep/400", count=1)
+        load.go(f"{DEBUG}/sleep/200", count=1)
         depth = watch_until_drained(it)
         counts = load.wait()
         check(it, before, counts, depth, verbosity)
-        again = load.go(f"{DEBUG}/sleep/0", count=1, think_ms=3000).wait()
+        again = load.go(f"{DEBUG}/sleep/0", count=1, think_ms=1500).wait()
         assert again["ok"] == CLIENTS and not wrong(again), f"after the overload: {again}"
         it.queues_are_empty()
 

@@ -54,7 +54,7 @@ static const struct row {
 	STRUCT(weir_date),
 	MEMBER(weir_date, text), MEMBER(weir_date, sum), MEMBER(weir_date, pad), MEMBER(weir_date, written_ns),
 	STRUCT(weir_clock),
-	MEMBER(weir_clock, current), MEMBER(weir_clock, pad), MEMBER(weir_clock, dates),
+	MEMBER(weir_clock, current), MEMBER(weir_clock, turn), MEMBER(weir_clock, dates),
 	STRUCT(weir_flow_key),
 	MEMBER(weir_flow_key, client), MEMBER(weir_flow_key, server), MEMBER(weir_flow_key, client_port),
 	MEMBER(weir_flow_key, server_port), MEMBER(weir_flow_key, pad),

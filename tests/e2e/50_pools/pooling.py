@@ -94,8 +94,9 @@ class Pools:
     def curl(self, path, *words, timeout=20):
         from instance import run
 
-        return run(*self.pair.client.argv("curl", "-siS", "--noproxy", "*", "--max-time", str(timeout), *words,
-                                          f"http://{net.SERVER_IP4}:{servers.PORT}{path}"), check=False)
+        url = f"http://{net.SERVER_IP4}:{servers.PORT}{path}"
+        return run(*self.pair.client.argv("curl", "-siS", "--noproxy", "*", "--max-time", str(timeout),
+                                          "-H", "Host: weir.test", *words, url), check=False)
 
     def connect(self):
         return self.pair.client.connect(net.SERVER_IP4, servers.PORT, 20)

@@ -27,8 +27,12 @@ def workers(it):
 
 def wait_workers(it, others=()):
     """Ids of the workers, all started and none of `others`."""
-    return servers.wait_for("all workers", lambda: len(found := workers(it)) == SLOTS and not set(found) & set(others) and
-                            found)
+
+    def look():
+        found = workers(it)
+        return len(found) == SLOTS and not set(found) & set(others) and found
+
+    return servers.wait_for("all workers", look)
 
 
 def sockets_of(pid):

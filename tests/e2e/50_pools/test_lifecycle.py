@@ -253,35 +253,47 @@ while True:
 
 @contextlib.contextmanager
 def stillborn(keeper):
-    """Stops every worker that the keeper starts before it is ready: a process of its own looks without a pause."""
+    """Stops every worker as soon as the keeper has started it: a process of its own looks without a pause."""
     watcher = subprocess.Popen([sys.executable, "-c", STOPPER, str(keeper)], stdout=subprocess.PIPE, text=True)
     servers.wait_for_line(watcher, "ready")
     try:
         yield watcher.stdout
     finally:
         watcher.kill()
-        for pid in watcher.stdout.read().split():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGCONT)
         watcher.wait()
+        watcher.stdout.close()
 
 
-def test_pool_whose_workers_do_not_get_ready_is_refused():
-    with pooling(debug=f"{FULL}\nstartup_time_limit = 500ms\nrapid_fail_protection = off", plain="") as it:
+def catch_at_birth(it, keeper, stopped):
+    """Crashes workers until one is stopped in the middle of its start; then stops its keeper, which would kill it."""
+    for _ in range(20):
+        it.crash("debug")
+        pid = int(stopped.readline())
+        if it.state("debug") == "starting":
+            os.kill(keeper, signal.SIGSTOP)
+            return pid
+        os.kill(pid, signal.SIGCONT)
+    raise AssertionError("no worker was caught before it was ready")
+
+
+def test_pool_whose_worker_does_not_get_ready_is_refused():
+    with pooling(debug=f"{FULL}\nstartup_time_limit = 1s\nrapid_fail_protection = off", plain="") as it:
+        keeper = it.keeper("debug")
         with it.load() as early:
-            with stillborn(it.keeper("debug")) as stopped:
-                it.crash("debug")
-                assert int(stopped.readline()), "another worker begins"
+            with stillborn(keeper) as stopped:
+                slow = catch_at_birth(it, keeper, stopped)
+            try:
                 assert it.state("debug") == "starting"
                 early.open(5).go(f"{DEBUG}/sleep/0", count=1)
                 servers.wait_for("requests are refused", lambda: it.queue("debug")["refusing"] == "AppPoolTimer")
                 refused_by_the_kernel_side(it, "debug", f"{DEBUG}/sleep/0", "AppPoolTimer")
-                assert int(stopped.readline()), "the slow one is killed, the next one begins"
-            it.wait_state("debug", "started")
+            finally:
+                os.kill(keeper, signal.SIGCONT)
+            it.wait_worker("debug", other_than=(slow,))
             counts = early.wait()
             assert counts["ok"] == 5 and not wrong(counts), f"waited for the worker: {counts}"
         assert it.get(f"{DEBUG}/sleep/0")[0] == 200
-        assert it.pool("debug")["crashes"] > 1
+        assert f"worker {slow} of pool 'debug'" in it.weir.log, "it was killed, and that is logged"
 
 
 def test_keeper_that_is_killed_is_replaced():

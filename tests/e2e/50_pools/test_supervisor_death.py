@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A supervisor that is killed: everybody is served on, and the next one takes over or replaces, without a failed request."""
+"""A supervisor that is killed: all are served on, and the next one takes over or replaces, without a failed request."""
 import contextlib
 import os
 import pathlib
@@ -19,7 +19,7 @@ IDLE = 20
 
 @contextlib.contextmanager
 def killable(**pools):
-    """Pools of which the test may kill the supervisor; it.again() starts the next one. Nothing may be left at the end."""
+    """Pools whose supervisor the test may kill; it.again() starts the next one. At the end nothing may be left."""
     with folders() as (pair, root):
         it = Pools(pair, root, write_config(root, **pools))
         folder = pathlib.Path(tempfile.mkdtemp(prefix="weir_run_"))
@@ -211,7 +211,8 @@ def test_reload_under_load_fails_no_request():
                     write_config(it.root, debug=f"threads = {threads}", files="", plain=""))
                 os.kill(it.weir.pid, signal.SIGHUP)
                 # the control socket is away for a moment
-                servers.wait_for("the new setting", lambda: it.weir.is_ready() and it.pool("debug")["threads"] == threads)
+                servers.wait_for("the new setting", lambda: it.weir.is_ready() and
+                                 it.pool("debug")["threads"] == threads)
                 it.wait_worker("debug", other_than=(old,))
                 progress()
         it.queues_are_empty()

@@ -25,6 +25,7 @@ static __always_inline enum weir_verdict no_flow(struct xdp_md *ctx, struct weir
 {
 	struct weir_pkt *p = &s->pkt;
 	enum weir_verdict v = weir_timewait_packet(ctx, s);
+	bool is_valid;
 
 	if (v != WEIR_VERDICT_MORE)
 		return v;
@@ -32,9 +33,11 @@ static __always_inline enum weir_verdict no_flow(struct xdp_md *ctx, struct weir
 		return weir_syn(ctx, s);
 	if ((p->tcp_flags & (WEIR_TCP_SYN | WEIR_TCP_ACK | WEIR_TCP_RST)) != WEIR_TCP_ACK)
 		return WEIR_VERDICT_PASS_NO_FLOW;
-	*ret_flow = weir_flow_accept(s);
-	if (!*ret_flow)
-		return WEIR_VERDICT_PASS_NO_FLOW;
+	*ret_flow = weir_flow_accept(s, &is_valid);
+	if (!*ret_flow) /* a valid cookie must not end in the kernel's RST: the client tries again */
+		return is_valid ? WEIR_VERDICT_DROP_RACE : WEIR_VERDICT_PASS_NO_FLOW;
+	if ((*ret_flow)->owner != WEIR_OWNER_XDP)
+		return WEIR_VERDICT_DROP_RACE;
 	if (!p->payload_bytes && !(p->tcp_flags & WEIR_TCP_FIN))
 		return WEIR_VERDICT_ACCEPTED;
 	return WEIR_VERDICT_MORE;

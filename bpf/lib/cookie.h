@@ -126,15 +126,16 @@ static __always_inline bool weir_cookie_check(const struct weir_secrets *sec, co
 			  index << 28 | ((now - age) & 0xfffffff)) == (cookie & 0x1ffffff);
 }
 
-/* A packet without a flow that acknowledges a cookie: creates the flow. NULL: no valid cookie, or no
- * memory. RFC 4987 3.6. */
-static __always_inline struct weir_flow *weir_flow_accept(struct weir_scratch *s)
+/* A packet without a flow that acknowledges a cookie: creates the flow, or finds the one that another CPU has just
+ * created from another packet of the handshake. NULL: no valid cookie, or, with *ret_is_valid, no memory. RFC 4987 3.6. */
+static __always_inline struct weir_flow *weir_flow_accept(struct weir_scratch *s, bool *ret_is_valid)
 {
 	const struct weir_pkt *p = &s->pkt;
 	struct weir_flow *f = &s->born;
 	struct weir_secrets *sec = weir_secrets_get();
 	__u32 index, options;
 
+	*ret_is_valid = false;
 	if (!sec || !weir_cookie_check(sec, p, p->seq - 1, p->ack - 1, &index))
 		return NULL;
 	index &= 15;
@@ -163,8 +164,8 @@ static __always_inline struct weir_flow *weir_flow_accept(struct weir_scratch *s
 			f->rcv_wscale = weir_rcv_wscale;
 		}
 	}
-	if (bpf_map_update_elem(&weir_flows, &p->key, f, BPF_NOEXIST))
-		return NULL;
+	*ret_is_valid = true;
+	bpf_map_update_elem(&weir_flows, &p->key, f, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&weir_flows, &p->key);
 }
 

@@ -107,7 +107,8 @@ static __always_inline enum weir_verdict weir_handover(struct __sk_buff *skb, st
 	return r ? WEIR_VERDICT_TC_ASSIGN_FAILED : WEIR_VERDICT_TC_ASSIGNED;
 }
 
-/* A packet behind a request that is being handed over: up if the socket exists by now. */
+/* A packet behind a request that is being handed over, or for which the connection is being seized: up if there is a
+ * socket by now, or still. */
 static __always_inline enum weir_verdict weir_handover_wait(struct __sk_buff *skb,
 							    struct weir_scratch *s,
 							    struct weir_flow *f)
@@ -115,7 +116,11 @@ static __always_inline enum weir_verdict weir_handover_wait(struct __sk_buff *sk
 	struct weir_pkt *p = &s->pkt;
 	__u32 state = weir_socket_state(skb, p);
 
-	if (f->owner == WEIR_OWNER_KERNEL || (state && state != BPF_TCP_LISTEN)) {
+	/* Seized by a packet of the same batch: its RST has not come to the socket yet, for the kernel runs tc for a whole
+	 * list of packets before TCP sees the first. */
+	if (f->owner == WEIR_OWNER_XDP && !(f->flags & WEIR_FLOW_PENDING))
+		return WEIR_VERDICT_TC_WAIT;
+	if (state && state != BPF_TCP_LISTEN) {
 		if (p->payload_bytes || p->tcp_flags & WEIR_TCP_FIN)
 			flow_passed(f, p->seq + p->payload_bytes +
 					       (p->tcp_flags & WEIR_TCP_FIN ? 1 : 0));
@@ -171,6 +176,7 @@ static __always_inline enum weir_verdict weir_seize(struct __sk_buff *skb, struc
 	__u32 snd = f->snd_nxt, state = 0;
 	struct weir_ticket *t;
 
+	f->flags &= (__u8)~WEIR_FLOW_PENDING;
 	a->is_write = 0;
 	t = weir_ticket_match(f, p, &state);
 	if (!t || f->owner != WEIR_OWNER_KERNEL || f->rcv_nxt != p->seq ||

@@ -27,7 +27,12 @@ static __always_inline bool lent_seize(struct xdp_md *ctx, struct weir_scratch *
 	a->is_write = 0;
 	if (weir_xdp_answer(ctx, s, f, a) != ANSWER_WRITTEN)
 		return false;
-	return weir_meta_put(ctx, &s->pkt, META_SEIZE, answer_flags(a), a->pool, a->digest);
+	if (!weir_meta_put(ctx, &s->pkt, META_SEIZE, answer_flags(a), a->pool, a->digest))
+		return false;
+	/* Packets of the same batch come by here before weir_tc has done it: they must wait for the outcome, or the
+	 * kernel would answer them for a socket that is gone by then. */
+	f->flags |= WEIR_FLOW_PENDING;
+	return true;
 }
 
 /* A request at its boundary on an idle connection: seize it for a hit or a refusal, else it goes up and counts. */
@@ -91,6 +96,11 @@ static __always_inline enum weir_verdict weir_lent_packet(struct xdp_md *ctx, st
 	if (weir_ticket_move(t, state, WEIR_TICKET_COUNTED))
 		weir_queue_arrive(pool);
 pass:
+	if (f->flags & WEIR_FLOW_PENDING) {
+		if (!weir_meta_put(ctx, p, META_WAIT, 0, pool, s->req.digest))
+			return WEIR_VERDICT_DROP_NO_META;
+		return WEIR_VERDICT_HANDOVER_WAIT;
+	}
 	if (p->payload_bytes || p->tcp_flags & WEIR_TCP_FIN)
 		flow_passed(f, p->seq + p->payload_bytes + (p->tcp_flags & WEIR_TCP_FIN ? 1 : 0));
 	return WEIR_VERDICT_PASS_KERNEL;

@@ -297,7 +297,8 @@ static __always_inline enum weir_verdict owned_rst(struct xdp_md *ctx, struct we
 {
 	__u32 ahead = s->pkt.seq - f->rcv_nxt;
 
-	if (!ahead) {
+	/* exactly at what owned_ack() acknowledges */
+	if (!ahead || (answer_is_out(f) && s->pkt.seq == f->req_seq)) {
 		bpf_map_delete_elem(&weir_flows, &s->pkt.key);
 		return WEIR_VERDICT_RST;
 	}

@@ -33,7 +33,7 @@ enum weir_flow_flag {
 	WEIR_FLOW_TS = 1,	 /* timestamps negotiated, RFC 7323 */
 	WEIR_FLOW_SACK = 2,	 /* SACK permitted, RFC 2018 */
 	WEIR_FLOW_WSCALE = 4,	 /* window scaling negotiated */
-	WEIR_FLOW_PENDING = 8,	 /* XDP has passed a request up for hand-over; no socket seen yet */
+	WEIR_FLOW_PENDING = 8,	 /* XDP has passed a request up for hand-over, or for a seize; not done yet */
 	WEIR_FLOW_NO_SEIZE = 16, /* the kernel accepted this connection itself: options unknown */
 	WEIR_FLOW_CLOSING = 32,	 /* the socket has sent, or is about to send, its FIN */
 	WEIR_FLOW_HEAD = 64,	 /* the last answer was to HEAD: no body */

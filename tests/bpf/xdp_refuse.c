@@ -244,6 +244,7 @@ Test(xdp_refuse, idle_lent_connection_is_seized_for_a_refusal)
 	send(&c, MISS, WEIR_VERDICT_REFUSED_SEIZE);
 	cr_assert_eq(result.meta.kind, PROG_META_SEIZE);
 	cr_assert_eq(result.meta.pool, 0);
+	prog_flow_put(&c, &f); /* as if weir_tc had left it to the worker */
 	set_pool(WEIR_REFUSAL_DISABLED, WEIR_VERBOSITY_BASIC, 0);
 	send(&c, MISS, WEIR_VERDICT_PASS_KERNEL);
 }

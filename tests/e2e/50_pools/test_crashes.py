@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""
-import pytest
-A worker that dies takes down what it had in flight, and nothing else."""
+"""A worker that dies takes down what it had in flight, and nothing else."""
 import contextlib
 import os
 import signal
+
+import pytest
 
 from harness import servers
 from harness.pool_client import add, wrong

@@ -96,12 +96,11 @@ static __always_inline void weir_flow_timewait(const struct weir_pkt *p, const s
 	bpf_map_delete_elem(&weir_flows, &p->key);
 }
 
-/* State of a kernel socket for this address pair: 0 none, else BPF_TCP_*. Listeners count as found. */
-static __always_inline __u32 weir_socket_state(void *ctx, const struct weir_pkt *p)
+/* What the kernel has for this address pair: a connection, what is left of one, or a listener. The caller releases. */
+static __always_inline struct bpf_sock *weir_socket_lookup(void *ctx, const struct weir_pkt *p)
 {
 	struct bpf_sock_tuple t = {};
-	struct bpf_sock *sk;
-	__u32 bytes, state;
+	__u32 bytes;
 
 	if (p->is_v6) {
 		__builtin_memcpy(t.ipv6.saddr, &p->key.client, 16);
@@ -116,7 +115,15 @@ static __always_inline __u32 weir_socket_state(void *ctx, const struct weir_pkt 
 		t.ipv4.dport = p->key.server_port;
 		bytes = sizeof(t.ipv4);
 	}
-	sk = bpf_skc_lookup_tcp(ctx, &t, bytes, BPF_F_CURRENT_NETNS, 0);
+	return bpf_skc_lookup_tcp(ctx, &t, bytes, BPF_F_CURRENT_NETNS, 0);
+}
+
+/* State of that socket: 0 none, else BPF_TCP_*. Listeners count as found. */
+static __always_inline __u32 weir_socket_state(void *ctx, const struct weir_pkt *p)
+{
+	struct bpf_sock *sk = weir_socket_lookup(ctx, p);
+	__u32 state;
+
 	if (!sk)
 		return 0;
 	state = sk->state;

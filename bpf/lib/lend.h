@@ -45,29 +45,6 @@ static __always_inline __u16 handover_slot(__u32 pool)
 	return (__u16)(p->first_slot + (p->slots > 1 ? bpf_get_prandom_u32() % p->slots : 0));
 }
 
-/* Looks up what the kernel has for this address pair: a listener (assign), or something else. The caller releases. */
-static __always_inline struct bpf_sock *handover_lookup(struct __sk_buff *skb,
-							const struct weir_pkt *p)
-{
-	struct bpf_sock_tuple t = {};
-	__u32 bytes;
-
-	if (p->is_v6) {
-		__builtin_memcpy(t.ipv6.saddr, &p->key.client, 16);
-		__builtin_memcpy(t.ipv6.daddr, &p->key.server, 16);
-		t.ipv6.sport = p->key.client_port;
-		t.ipv6.dport = p->key.server_port;
-		bytes = sizeof(t.ipv6);
-	} else {
-		t.ipv4.saddr = p->key.client.word[3];
-		t.ipv4.daddr = p->key.server.word[3];
-		t.ipv4.sport = p->key.client_port;
-		t.ipv4.dport = p->key.server_port;
-		bytes = sizeof(t.ipv4);
-	}
-	return bpf_skc_lookup_tcp(skb, &t, bytes, BPF_F_CURRENT_NETNS, 0);
-}
-
 /* Turns the packet into a socket of the listener. The flow becomes KERNEL when weir_sock sees the socket; until then
  * every repetition of this packet comes here again. */
 static __always_inline enum weir_verdict weir_handover(struct __sk_buff *skb, struct weir_scratch *s,
@@ -79,7 +56,7 @@ static __always_inline enum weir_verdict weir_handover(struct __sk_buff *skb, st
 	struct sock *sk;
 	int r;
 
-	skc = handover_lookup(skb, p);
+	skc = weir_socket_lookup(skb, p);
 	if (!skc)
 		return WEIR_VERDICT_TC_NO_LISTENER;
 	if (skc->state != BPF_TCP_LISTEN) {

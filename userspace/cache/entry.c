@@ -11,9 +11,9 @@ static const struct {
 	size_t bytes; /* room for the response */
 	size_t value; /* size of the map value */
 } classes[WEIR_CLASS__MAX] = {
-	[WEIR_CLASS_S] = { WEIR_BYTES_S, sizeof(struct weir_entry_s) },
-	[WEIR_CLASS_M] = { WEIR_BYTES_M, sizeof(struct weir_entry_m) },
-	[WEIR_CLASS_L] = { WEIR_BYTES_L, sizeof(struct weir_entry_l) },
+    [WEIR_CLASS_S] = {WEIR_BYTES_S, sizeof(struct weir_entry_s)},
+    [WEIR_CLASS_M] = {WEIR_BYTES_M, sizeof(struct weir_entry_m)},
+    [WEIR_CLASS_L] = {WEIR_BYTES_L, sizeof(struct weir_entry_l)},
 };
 
 uint16_t weir_cache_sum(const void *data, size_t bytes)
@@ -31,15 +31,16 @@ uint16_t weir_cache_sum(const void *data, size_t bytes)
 	return (uint16_t)sum;
 }
 
-int weir_cache_build(const struct weir_cache_image *image, const struct weir_cache_key *key, struct weir_str host,
-		     struct weir_str target, uint64_t generation, uint64_t now_ns, struct weir_entry_l *ret)
+int weir_cache_build(const struct weir_cache_image *image, const struct weir_cache_key *key,
+		     struct weir_str host, struct weir_str target, uint64_t generation,
+		     uint64_t now_ns, struct weir_entry_l *ret)
 {
 	size_t bytes = (size_t)image->head_bytes + image->body_bytes;
 	struct weir_entry *e = &ret->head;
 	enum weir_class class = WEIR_CLASS_S;
 
 	while (class < WEIR_CLASS__MAX && bytes > classes[class].bytes)
-		class++;
+		class ++;
 	if (class == WEIR_CLASS__MAX || host.n + target.n > WEIR_URL_MAX)
 		return -E2BIG;
 
@@ -61,8 +62,10 @@ int weir_cache_build(const struct weir_cache_image *image, const struct weir_cac
 	memcpy(ret->bytes, image->head, image->head_bytes);
 	if (image->body_bytes > 0)
 		memcpy(ret->bytes + image->head_bytes, image->body, image->body_bytes);
-	/* What follows goes into the kernel too: the rest of bytes[] must not be this thread's old stack. */
+	/* What follows goes into the kernel too: the rest of bytes[] must not be this thread's old
+	 * stack. */
 	memset(ret->bytes + bytes, 0, classes[class].bytes - bytes);
-	memcpy((char *)ret + classes[class].value - sizeof(generation), &generation, sizeof(generation));
+	memcpy((char *)ret + classes[class].value - sizeof(generation), &generation,
+	       sizeof(generation));
 	return (int)class;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The plain case: requests that the kernel answers if it can. Publishing for any other would be a waste, never
- * wrong: the kernel decides on its own what it looks up. */
+/* The plain case: requests that the kernel answers if it can. Publishing for any other would be a
+ * waste, never wrong: the kernel decides on its own what it looks up. */
 #include "cache/cache.h"
 
 /* Letters, digits, '.', '-', or an IPv6 literal in brackets, which the parser has checked. */
@@ -78,14 +78,22 @@ static bool is_plain_target(struct weir_str target)
 bool weir_cache_is_plain(const struct weir_request *r, uint8_t *ret_encodings)
 {
 	static const enum weir_field deciding[] = {
-		WEIR_FIELD_AUTHORIZATION, WEIR_FIELD_RANGE, WEIR_FIELD_IF_RANGE, WEIR_FIELD_IF_MATCH,
-		WEIR_FIELD_IF_NONE_MATCH, WEIR_FIELD_IF_MODIFIED_SINCE, WEIR_FIELD_IF_UNMODIFIED_SINCE,
-		WEIR_FIELD_EXPECT, WEIR_FIELD_UPGRADE, WEIR_FIELD_CONTENT_LENGTH, WEIR_FIELD_TRANSFER_ENCODING,
+	    WEIR_FIELD_AUTHORIZATION,
+	    WEIR_FIELD_RANGE,
+	    WEIR_FIELD_IF_RANGE,
+	    WEIR_FIELD_IF_MATCH,
+	    WEIR_FIELD_IF_NONE_MATCH,
+	    WEIR_FIELD_IF_MODIFIED_SINCE,
+	    WEIR_FIELD_IF_UNMODIFIED_SINCE,
+	    WEIR_FIELD_EXPECT,
+	    WEIR_FIELD_UPGRADE,
+	    WEIR_FIELD_CONTENT_LENGTH,
+	    WEIR_FIELD_TRANSFER_ENCODING,
 	};
 	size_t i;
 
-	if (r->method != WEIR_METHOD_GET || r->form != WEIR_TARGET_ORIGIN || r->counts[WEIR_FIELD_HOST] != 1 ||
-	    r->counts[WEIR_FIELD_ACCEPT_ENCODING] > 1)
+	if (r->method != WEIR_METHOD_GET || r->form != WEIR_TARGET_ORIGIN ||
+	    r->counts[WEIR_FIELD_HOST] != 1 || r->counts[WEIR_FIELD_ACCEPT_ENCODING] > 1)
 		return false;
 	for (i = 0; i < sizeof(deciding) / sizeof(deciding[0]); i++)
 		if (weir_request_has(r, deciding[i]))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Publishing and withdrawing. The item's lock is held across bpf(2): a withdrawal that comes between the decision
- * to publish and the update would otherwise be overtaken by it, and the old bytes would stay for ever. */
+/* Publishing and withdrawing. The item's lock is held across bpf(2): a withdrawal that comes
+ * between the decision to publish and the update would otherwise be overtaken by it, and the old
+ * bytes would stay for ever. */
 #include "cache/cache.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 
 void weir_cache_item_init(struct weir_cache_item *item)
 {
-	*item = (struct weir_cache_item){ 0 };
+	*item = (struct weir_cache_item){0};
 	pthread_mutex_init(&item->lock, NULL);
 }
 
@@ -29,13 +30,14 @@ static bool delete_key(struct weir_cache *c, const struct weir_cache_key *key, i
 	bool was_there = false;
 	int class;
 
-	for (class = 0; class < WEIR_CLASS__MAX; class++)
+	for (class = 0; class < WEIR_CLASS__MAX; class ++)
 		if (class != except && weir_bpf_map_delete(c->fds[class], key) == 0)
 			was_there = true;
 	return was_there;
 }
 
-/* Never the same twice, never 0, and greater than any that an earlier worker of this boot gave out. */
+/* Never the same twice, never 0, and greater than any that an earlier worker of this boot gave out.
+ */
 static uint64_t next_generation(struct weir_cache *c, uint64_t now_ns)
 {
 	uint64_t last = __atomic_load_n(&c->generation, __ATOMIC_RELAXED), next;
@@ -48,12 +50,14 @@ static uint64_t next_generation(struct weir_cache *c, uint64_t now_ns)
 }
 
 /* The slot of a key, or NULL. Under lock. */
-static struct weir_cache_slot *find_slot(struct weir_cache_item *item, const struct weir_cache_key *key)
+static struct weir_cache_slot *find_slot(struct weir_cache_item *item,
+					 const struct weir_cache_key *key)
 {
 	unsigned i;
 
 	for (i = 0; i < item->used; i++)
-		if (item->slots[i].key.digest[0] == key->digest[0] && item->slots[i].key.digest[1] == key->digest[1])
+		if (item->slots[i].key.digest[0] == key->digest[0] &&
+		    item->slots[i].key.digest[1] == key->digest[1])
 			return &item->slots[i];
 	return NULL;
 }
@@ -77,8 +81,9 @@ static struct weir_cache_slot *take_slot(struct weir_cache *c, struct weir_cache
 }
 
 /* Under lock. */
-static int publish(struct weir_cache *c, struct weir_cache_item *item, const struct weir_cache_key *key,
-		   const struct weir_request *r, const struct weir_cache_image *image)
+static int publish(struct weir_cache *c, struct weir_cache_item *item,
+		   const struct weir_cache_key *key, const struct weir_request *r,
+		   const struct weir_cache_image *image)
 {
 	uint64_t now_ns = weir_now_ns(), now_ms = now_ns / 1000000;
 	struct weir_cache_slot *slot;
@@ -90,7 +95,8 @@ static int publish(struct weir_cache *c, struct weir_cache_item *item, const str
 	slot = find_slot(item, key);
 	if (slot && now_ms - slot->published_ms < WEIR_CACHE_REPEAT_MS)
 		return 0;
-	class = weir_cache_build(image, key, r->host, r->target, next_generation(c, now_ns), now_ns, &entry);
+	class = weir_cache_build(image, key, r->host, r->target, next_generation(c, now_ns), now_ns,
+				 &entry);
 	if (class < 0)
 		return class;
 	if (!slot)
@@ -100,8 +106,8 @@ static int publish(struct weir_cache *c, struct weir_cache_item *item, const str
 	slot->key = *key;
 	slot->published_ms = now_ms;
 	(void)delete_key(c, key, class);
-	/* What is there is this item: a change withdraws its keys first. A new generation of the same bytes would only
-	 * reset clients that wait for a lost answer. */
+	/* What is there is this item: a change withdraws its keys first. A new generation of the
+	 * same bytes would only reset clients that wait for a lost answer. */
 	error = weir_bpf_map_insert(c->fds[class], key, &entry);
 	if (error == -EEXIST)
 		return 0;
@@ -111,8 +117,9 @@ static int publish(struct weir_cache *c, struct weir_cache_item *item, const str
 	return 0;
 }
 
-int weir_cache_publish(struct weir_cache *c, struct weir_cache_item *item, const struct weir_request *r,
-		       uint16_t endpoint, const struct weir_cache_image *image)
+int weir_cache_publish(struct weir_cache *c, struct weir_cache_item *item,
+		       const struct weir_request *r, uint16_t endpoint,
+		       const struct weir_cache_image *image)
 {
 	struct weir_cache_key key;
 	uint8_t encodings;
@@ -125,8 +132,8 @@ int weir_cache_publish(struct weir_cache *c, struct weir_cache_item *item, const
 		return -E2BIG;
 	if (!weir_cache_is_plain(r, &encodings))
 		return -EINVAL;
-	weir_key_make((const __u64 *)c->secret, endpoint, encodings, r->host.p, (__u16)r->host.n, r->target.p,
-		      (__u16)r->target.n, &key);
+	weir_key_make((const __u64 *)c->secret, endpoint, encodings, r->host.p, (__u16)r->host.n,
+		      r->target.p, (__u16)r->target.n, &key);
 	pthread_mutex_lock(&item->lock);
 	error = publish(c, item, &key, r, image);
 	pthread_mutex_unlock(&item->lock);

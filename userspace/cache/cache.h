@@ -97,7 +97,7 @@ int weir_cache_name(const struct weir_cache *c, const struct weir_request *r, ui
 int weir_cache_put(struct weir_cache *c, const struct weir_cache_name *name, const struct weir_cache_image *image,
 		   bool is_replacing);
 
-/* Takes a response out. True: it was there. When it returns no CPU sends it any more, but to repeat an answer. */
+/* Takes a response out. True: it was there. What a CPU is writing at this moment still goes out. */
 bool weir_cache_drop(struct weir_cache *c, const struct weir_cache_key *key);
 
 /* --- for a handler whose sources change or go as a whole --- */

@@ -29,8 +29,8 @@ Test(entry, sums_are_big_endian_and_folded)
 
 static struct weir_cache_image image_of(const char *head, const void *body, uint32_t bytes)
 {
-	return (struct weir_cache_image){ .head = head, .head_bytes = (uint16_t)strlen(head), .date_off = 3,
-					  .conn_off = 7, .body = body, .body_bytes = bytes };
+	return (struct weir_cache_image){ .head = { head, (uint16_t)strlen(head), 3, 7, 0 }, .body = body,
+					  .body_bytes = bytes };
 }
 
 static const struct weir_cache_key key = { { 1, 2 } };
@@ -61,7 +61,7 @@ Test(entry, class_is_the_smallest_and_the_end_is_marked)
 		size_t at;
 
 		memset(&e, 0xaa, sizeof(e));
-		cr_assert_eq(weir_cache_build(&image, &key, WEIR_STR("h"), WEIR_STR("/t"), 77, 5, &e), cases[i].class);
+		cr_assert_eq(weir_cache_build(&image, NULL, &key, WEIR_STR("h"), WEIR_STR("/t"), 77, 5, &e), cases[i].class);
 		if (cases[i].class < 0)
 			continue;
 		memcpy(&end, (char *)&e + cases[i].end, sizeof(end));
@@ -85,8 +85,8 @@ Test(entry, long_url_is_not_cached)
 	static char target[WEIR_URL_MAX + 1];
 	struct weir_cache_image image = image_of("head", "", 0);
 
-	cr_expect_eq(weir_cache_build(&image, &key, WEIR_STR("h"), (struct weir_str){ target, WEIR_URL_MAX - 1 }, 1, 1,
+	cr_expect_eq(weir_cache_build(&image, NULL, &key, WEIR_STR("h"), (struct weir_str){ target, WEIR_URL_MAX - 1 }, 1, 1,
 				      &e), WEIR_CLASS_S);
-	cr_expect_eq(weir_cache_build(&image, &key, WEIR_STR("h"), (struct weir_str){ target, WEIR_URL_MAX }, 1, 1,
+	cr_expect_eq(weir_cache_build(&image, NULL, &key, WEIR_STR("h"), (struct weir_str){ target, WEIR_URL_MAX }, 1, 1,
 				      &e), -E2BIG);
 }

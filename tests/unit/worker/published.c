@@ -121,16 +121,16 @@ Test(published, entry_is_the_response_without_its_date)
 
 	cr_assert_eq(client_ask(fd, GET("/hello.txt"), &answer), 200);
 	cr_assert_eq(weir_bpf_map_lookup(slot.setup.cache_fds[WEIR_CLASS_S], &key, &e), 0);
-	cr_assert_eq(e.head.head_bytes, strlen(answer.head));
+	cr_assert_eq(e.head.whole.bytes, strlen(answer.head));
 	cr_assert_eq(e.head.body_bytes, 12);
-	cr_assert_eq(memcmp(e.bytes + e.head.head_bytes, "hello world\n", 12), 0);
-	cr_assert_eq(memcmp(e.bytes + e.head.date_off, date, sizeof(date)), 0);
-	cr_assert_eq(memcmp(e.bytes + e.head.conn_off, "keep-alive\r\n\r\n", 14), 0);
+	cr_assert_eq(memcmp(e.bytes + e.head.whole.bytes, "hello world\n", 12), 0);
+	cr_assert_eq(memcmp(e.bytes + e.head.whole.date_off, date, sizeof(date)), 0);
+	cr_assert_eq(memcmp(e.bytes + e.head.whole.conn_off, "keep-alive\r\n\r\n", 14), 0);
 	sent_date = strstr(answer.head, "Date: ") + 6;
-	cr_assert_eq(sent_date - answer.head, e.head.date_off);
+	cr_assert_eq(sent_date - answer.head, e.head.whole.date_off);
 	memset(sent_date, 0, WEIR_DATE_BYTES);
-	cr_assert_eq(memcmp(e.bytes, answer.head, e.head.head_bytes), 0);
-	cr_assert_eq(e.head.head_sum, weir_cache_sum(e.bytes, e.head.head_bytes));
+	cr_assert_eq(memcmp(e.bytes, answer.head, e.head.whole.bytes), 0);
+	cr_assert_eq(e.head.whole.sum, weir_cache_sum(e.bytes, e.head.whole.bytes));
 	cr_assert_neq(e.head.generation, 0);
 	cr_assert_eq(e.head.generation, e.generation_end);
 	cr_assert_eq(memcmp(e.head.url, "a.test/hello.txt", e.head.url_bytes), 0);

@@ -271,8 +271,8 @@ Test(published_own, cache_status_is_added_where_it_is_wanted)
 	cr_assert_eq(client_ask(fd, GET("/hello.txt"), &answer), 200);
 	cr_expect_null(strstr(answer.head, "Cache-Status"), "a worker gave it");
 	cr_assert_eq(weir_bpf_map_lookup(slot.setup.cache_fds[WEIR_CLASS_S], &key, &e), 0);
-	cr_expect_not_null(memmem(e.bytes, e.head.whole.bytes, "\r\nCache-Status: weir-kernel; hit\r\n\r\n", 37));
-	cr_expect_not_null(memmem(e.head.cond_head, e.head.cond.bytes, "\r\nCache-Status: weir-kernel; hit\r\n\r\n", 37));
+	cr_expect_not_null(memmem(e.bytes, e.head.whole.bytes, "\r\nCache-Status: weir-kernel; hit\r\n\r\n", 36));
+	cr_expect_not_null(memmem(e.head.cond_head, e.head.cond.bytes, "\r\nCache-Status: weir-kernel; hit\r\n\r\n", 36));
 	close(fd);
 }
 

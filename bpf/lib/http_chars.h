@@ -26,6 +26,8 @@ enum head_field {
 	FIELD_HOST = 1,
 	FIELD_CONNECTION = 2,
 	FIELD_ENCODING = 4,
+	FIELD_TAG = 8,
+	FIELD_SINCE = 16,
 };
 
 enum head_list {
@@ -33,7 +35,8 @@ enum head_list {
 	LIST_TOKEN,
 	LIST_SPACE, /* behind a token, only a comma may follow */
 	LIST_BRACKET, /* Host: inside [IPv6] */
-	LIST_TAIL,    /* Host: behind ']', only a port may follow */
+	LIST_TAIL,    /* Host: behind ']', only a port may follow; else behind a weight */
+	LIST_WEIGHT,  /* behind ';' */
 };
 
 #define CHAR_TOKEN 1  /* tchar, RFC 9110 5.6.2 */
@@ -41,6 +44,11 @@ enum head_list {
 #define CHAR_QUERY 4  /* the same, with '%' and '?' */
 #define CHAR_HOST 8   /* letters, digits, '.', '-': lower case is one OR with 0x20 */
 #define CHAR_RUN 16   /* path bytes that mean nothing by themselves: all but '/' */
+
+struct head_ctx {
+	struct weir_scratch *s;
+	__u32 start;
+};
 
 #define HEAD_MASK (WEIR_HEAD_MAX - 1)
 

@@ -9,6 +9,7 @@
 #define WEIR_LIB_HTTP_HEAD_H
 
 #include "lib/http_chars.h"
+#include "lib/http_cond.h"
 #include "lib/http_value.h"
 
 /* Names the field whose name is head[name_at .. at) and says how its value is read. */
@@ -31,6 +32,8 @@ static __always_inline void head_field_name(struct weir_scratch *s, struct weir_
 	case 6:
 		if ((first & 0xffffffffffffULL) == W('e', 'x', 'p', 'e', 'c', 't', 0, 0))
 			head_miss(r, WEIR_MISS_EXPECT);
+		else if ((first & 0xffffffffffffULL) == W('p', 'r', 'a', 'g', 'm', 'a', 0, 0))
+			r->asks |= WEIR_ASK_DIRECTIVES;
 		break;
 	case 7:
 		if ((first & 0xffffffffffffffULL) == W('u', 'p', 'g', 'r', 'a', 'd', 'e', 0))
@@ -40,8 +43,17 @@ static __always_inline void head_field_name(struct weir_scratch *s, struct weir_
 	case 13:
 	case 17:
 	case 19:
-		if ((first & 0xffffff) == W('i', 'f', '-', 0, 0, 0, 0, 0))
+		if (first == W('i', 'f', '-', 'n', 'o', 'n', 'e', '-') &&
+		    last == W('n', 'e', '-', 'm', 'a', 't', 'c', 'h'))
+			field = FIELD_TAG;
+		else if (first == W('i', 'f', '-', 'm', 'o', 'd', 'i', 'f') &&
+			 last == W('e', 'd', '-', 's', 'i', 'n', 'c', 'e'))
+			field = FIELD_SINCE;
+		else if ((first & 0xffffff) == W('i', 'f', '-', 0, 0, 0, 0, 0))
 			head_miss(r, WEIR_MISS_CONDITIONAL);
+		else if (first == W('c', 'a', 'c', 'h', 'e', '-', 'c', 'o') &&
+			 last == W('-', 'c', 'o', 'n', 't', 'r', 'o', 'l'))
+			r->asks |= WEIR_ASK_DIRECTIVES;
 		else if (first == W('a', 'u', 't', 'h', 'o', 'r', 'i', 'z'))
 			head_miss(r, WEIR_MISS_AUTHORIZATION);
 		else if (first == W('t', 'r', 'a', 'n', 's', 'f', 'e', 'r'))
@@ -69,13 +81,18 @@ static __always_inline void head_field_name(struct weir_scratch *s, struct weir_
 	r->token = 0;
 	r->token_bytes = 0;
 	r->was = LIST_START;
-	r->state = field == FIELD_PLAIN ? HEAD_VALUE :
-		   field == FIELD_HOST	? HEAD_HOST :
-					  HEAD_LIST;
+	r->state = HEAD_VALUE;
+	if (field == FIELD_PLAIN)
+		return;
+	if (field & (FIELD_TAG | FIELD_SINCE))
+		head_condition(r, field);
+	else
+		r->state = field == FIELD_HOST ? HEAD_HOST : HEAD_LIST;
 	if (field & r->seen)
 		head_miss(r, field == FIELD_HOST       ? WEIR_MISS_HOST :
 			     field == FIELD_CONNECTION ? WEIR_MISS_CONNECTION :
-							 WEIR_MISS_ENCODING);
+			     field == FIELD_ENCODING   ? WEIR_MISS_ENCODING :
+							 WEIR_MISS_CONDITIONAL);
 	if (field == FIELD_HOST && (field & r->seen))
 		r->state = HEAD_VALUE;
 	r->seen |= field;
@@ -190,11 +207,6 @@ static __always_inline long head_name_start(struct weir_scratch *s, struct weir_
 	return 0;
 }
 
-struct head_ctx {
-	struct weir_scratch *s;
-	__u32 start;
-};
-
 /* CRLF ends the head; anything else begins a field name. */
 static __always_inline long head_line(struct weir_scratch *s, struct weir_req *r)
 {
@@ -263,7 +275,7 @@ static long head_step(__u64 index, struct head_ctx *c)
 	if (r->state == HEAD_HOST)
 		stop = head_host(s, r);
 	else if (r->state == HEAD_LIST)
-		return head_list(r, s->head[r->at & HEAD_MASK]);
+		stop = head_list(s, r);
 	else
 		return 0;
 	if (stop || r->state != HEAD_LINE || r->at >= r->end)
@@ -296,6 +308,9 @@ static __always_inline void weir_head_parse(struct weir_scratch *s)
 		head_miss(r, WEIR_MISS_HOST);
 	if (r->is_http10 && !r->wants_keepalive)
 		r->wants_close = 1;
+	r->encodings &= (__u8)~r->refused;
+	if (unlikely(r->asks & WEIR_ASK_CONDITIONS) && !r->miss)
+		head_conditions(&c);
 }
 
 #endif

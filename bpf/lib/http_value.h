@@ -5,6 +5,8 @@
 
 #include "lib/http_chars.h"
 
+#include "weir/key.h"
+
 /* Value bytes that decide nothing: eight at a time until a control character. */
 static __always_inline long head_value(struct weir_scratch *s, struct weir_req *r)
 {
@@ -123,68 +125,143 @@ static __always_inline long head_host(struct weir_scratch *s, struct weir_req *r
 	return head_stop(r, WEIR_MISS_HOST);
 }
 
-static __always_inline void head_token_end(struct weir_req *r)
+/* Takes note of a coding; one with weight 0 is refused. */
+static __always_inline void head_coding(struct weir_req *r, __u64 t, __u32 n, bool is_zero)
+{
+	__u8 bit = 0;
+
+	if (n == 4 && t == W('g', 'z', 'i', 'p', 0, 0, 0, 0))
+		bit = WEIR_ENCODING_GZIP;
+	else if (n == 2 && t == W('b', 'r', 0, 0, 0, 0, 0, 0))
+		bit = WEIR_ENCODING_BR;
+	else if (n == 4 && t == W('z', 's', 't', 'd', 0, 0, 0, 0))
+		bit = WEIR_ENCODING_ZSTD;
+	else if (n == 7 && t == W('d', 'e', 'f', 'l', 'a', 't', 'e', 0))
+		bit = WEIR_ENCODING_DEFLATE;
+	if (!is_zero)
+		r->encodings |= bit;
+	else if ((n == 1 && t == '*') || (n == 8 && t == W('i', 'd', 'e', 'n', 't', 'i', 't', 'y')))
+		head_miss(r, WEIR_MISS_ENCODING); /* what has no coding is refused */
+	else
+		r->refused |= bit;
+}
+
+static __always_inline void head_token_end(struct weir_req *r, bool is_zero)
 {
 	__u32 n = r->token_bytes;
 	__u64 t = r->token;
 
 	if (!n)
 		return;
-	r->token = 0;
 	r->token_bytes = 0;
-	if (r->header == FIELD_CONNECTION) {
-		if (n == 5 && t == 0x636c6f7365ULL) /* close */
-			r->wants_close = 1;
-		else if (n == 10 && t == 0x6b6565702d616c69ULL && r->token_rest == 0x7665) /* keep-alive */
-			r->wants_keepalive = 1;
-		else
-			head_miss(r, WEIR_MISS_CONNECTION);
+	if (r->header == FIELD_ENCODING) {
+		head_coding(r, t, n, is_zero);
 		return;
 	}
-	if (n == 4 && t == 0x677a6970ULL)
-		r->encodings |= WEIR_ENCODING_GZIP;
-	else if (n == 2 && t == 0x6272ULL)
-		r->encodings |= WEIR_ENCODING_BR;
-	else if (n == 4 && t == 0x7a737464ULL)
-		r->encodings |= WEIR_ENCODING_ZSTD;
-	else if (n == 7 && t == 0x6465666c617465ULL)
-		r->encodings |= WEIR_ENCODING_DEFLATE;
+	if (n == 5 && t == W('c', 'l', 'o', 's', 'e', 0, 0, 0))
+		r->wants_close = 1;
+	else if (n == 10 && t == W('k', 'e', 'e', 'p', '-', 'a', 'l', 'i') &&
+		 r->token_rest == W('v', 'e', 0, 0, 0, 0, 0, 0))
+		r->wants_keepalive = 1;
 	else
-		head_miss(r, WEIR_MISS_ENCODING);
+		head_miss(r, WEIR_MISS_CONNECTION);
 }
 
-/* One byte of a list of tokens: Connection, Accept-Encoding. */
-static __always_inline long head_list(struct weir_req *r, __u8 c)
+/* A list that is not read on. */
+static __always_inline long head_list_bad(struct weir_req *r)
 {
-	if (c == '\r') {
-		head_token_end(r);
-		r->state = HEAD_VALUE;
-		return 0;
-	}
-	r->at++;
-	if (c == ',' || c == ' ') {
-		head_token_end(r);
-		if (c == ',')
-			r->was = LIST_START;
-		else if (r->was == LIST_TOKEN)
-			r->was = LIST_SPACE;
-		return 0;
-	}
-	if (!(head_chars[c] & CHAR_TOKEN) || r->was == LIST_SPACE) {
-		head_miss(r, r->header == FIELD_CONNECTION ? WEIR_MISS_CONNECTION :
-							     WEIR_MISS_ENCODING);
-		r->state = HEAD_VALUE;
-		return 0;
-	}
-	if (c >= 'A' && c <= 'Z')
-		c += 'a' - 'A';
-	r->was = LIST_TOKEN;
-	if (r->token_bytes < 8)
-		r->token = r->token << 8 | c;
-	else
-		r->token_rest = (__u16)(r->token_rest << 8 | c);
-	r->token_bytes++;
+	head_miss(r, r->header == FIELD_CONNECTION ? WEIR_MISS_CONNECTION : WEIR_MISS_ENCODING);
+	r->state = HEAD_VALUE;
 	return 0;
+}
+
+/* "q=" and a qvalue, RFC 9110 12.4.2. */
+static __always_inline long head_weight(struct weir_req *r, __u64 w)
+{
+	__u32 n = 3, i;
+	__u8 first = w >> 16 & 0xff;
+	bool is_zero = first == '0', is_digits = true;
+
+	if ((w & 0xff) == ' ') {
+		r->at++;
+		return 0;
+	}
+	if (((w | 0x20) & 0xffff) != W('q', '=', 0, 0, 0, 0, 0, 0) || (first != '0' && first != '1'))
+		return head_list_bad(r);
+	if ((w >> 24 & 0xff) == '.') {
+		n = 4;
+#pragma clang loop unroll(full)
+		for (i = 4; i < 7; i++) {
+			__u8 c = w >> (8 * i) & 0xff;
+
+			is_digits = is_digits && head_is_digit(c);
+			if (!is_digits)
+				continue;
+			if (c != '0' && first == '1')
+				return head_list_bad(r);
+			if (c != '0')
+				is_zero = false;
+			n++;
+		}
+	}
+	r->at += n;
+	r->was = LIST_TAIL;
+	head_token_end(r, is_zero);
+	return 0;
+}
+
+/* Up to eight bytes of a token; then what is behind it. */
+static __always_inline long head_list(struct weir_scratch *s, struct weir_req *r)
+{
+	__u64 w = head_word(s, r->at);
+	__u32 run;
+	__u8 c;
+
+	if (r->was == LIST_WEIGHT)
+		return head_weight(r, w);
+	if (r->was == LIST_START || r->was == LIST_TOKEN) {
+		run = head_run(w, CHAR_TOKEN);
+		if (run) {
+			w = weir_key_mask(w | LOWER8, run);
+			if (!r->token_bytes)
+				r->token = w;
+			else if (r->token_bytes == 8)
+				r->token_rest = (__u16)w;
+			r->token_bytes += run;
+			r->was = LIST_TOKEN;
+			r->at += run;
+			if (run == 8)
+				return 0;
+		}
+	}
+	if (r->at >= r->end)
+		return head_stop(r, WEIR_MISS_INCOMPLETE);
+	w = head_word(s, r->at);
+	c = w & 0xff;
+	if (c == '\r') {
+		head_token_end(r, false);
+		if (head_line_end(s, r))
+			return 0;
+		return head_stop(r, r->at + 1 >= r->end ? WEIR_MISS_INCOMPLETE : WEIR_MISS_GRAMMAR);
+	}
+	if (c == ',') {
+		head_token_end(r, false);
+		r->was = LIST_START;
+		r->at += (w >> 8 & 0xff) == ' ' ? 2 : 1;
+		return 0;
+	}
+	if (c == ' ') {
+		if (r->was == LIST_TOKEN)
+			r->was = LIST_SPACE;
+		r->at++;
+		return 0;
+	}
+	if (c == ';' && r->header == FIELD_ENCODING && r->token_bytes) {
+		r->was = LIST_WEIGHT;
+		r->at++;
+		return 0;
+	}
+	return head_list_bad(r);
 }
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "common/buf.h"
 #include "common/str.h"
+#include "config/cache.h"
 
 #define WEIR_POLICY_FOREVER 2147483648u /* seconds: what overflows means this, RFC 9111 1.2.2 */
 #define WEIR_POLICY_VARY_BYTES 128	/* of field names that Vary may list */
@@ -65,8 +66,8 @@ enum weir_directive {
 
 /* Cache-Control, all its lines together. Zero-initialised. */
 struct weir_cc {
-	uint32_t present; /* 1 << enum weir_directive */
-	uint32_t invalid; /* likewise: an argument that is no number, or two that differ */
+	uint32_t present;		/* 1 << enum weir_directive */
+	uint32_t invalid;		/* likewise: an argument that is no number, or two that differ */
 	uint32_t seconds[WEIR_CC__MAX]; /* up to WEIR_POLICY_FOREVER */
 	bool max_stale_is_any;		/* max-stale without an argument */
 	struct weir_str private_fields; /* private="a, b"; p is NULL without an argument */
@@ -83,15 +84,6 @@ void weir_cc_add(struct weir_cc *cc, struct weir_str value);
 int weir_cc_targeted(struct weir_cc *cc, struct weir_str value);
 
 /* --- configuration --- */
-
-enum weir_cache_mode {
-	WEIR_CACHE_OFF,
-	WEIR_CACHE_ON,	/* as RFC 9111 says */
-	WEIR_CACHE_TTL, /* the same; what says nothing about its lifetime is fresh for ttl_s */
-	WEIR_CACHE_UNTIL_CHANGE, /* the same; it is fresh until it is purged or changed by a request
-				  */
-	WEIR_CACHE__MAX,
-};
 
 struct weir_policy_conf {
 	enum weir_cache_mode mode;
@@ -164,8 +156,7 @@ void weir_policy_store(const struct weir_policy_conf *conf, const struct weir_po
 		       const struct weir_policy_response *resp, struct weir_policy_store *ret);
 /* Whether a field of the response stays out of the cache, RFC 9111 3.1 and 5.2.2.4, 5.2.2.7.
  * `connection`: value of the response's Connection. */
-bool weir_policy_is_dropped(const struct weir_cc *cc, struct weir_str connection,
-			    struct weir_str name);
+bool weir_policy_is_dropped(const struct weir_cc *cc, struct weir_str connection, struct weir_str name);
 
 /* --- use again --- */
 
@@ -187,26 +178,19 @@ struct weir_policy_reuse {
 };
 
 /* Whether the cache is to be asked at all for this request. Returns the rules against it. */
-uint64_t weir_policy_bypass(const struct weir_policy_conf *conf,
-			    const struct weir_policy_request *req);
+uint64_t weir_policy_bypass(const struct weir_policy_conf *conf, const struct weir_policy_request *req);
 /* RFC 9111 4.2, 5.2.1 and RFC 5861. `s` NULL: nothing is stored. */
 void weir_policy_reuse(const struct weir_policy_conf *conf, const struct weir_policy_request *req,
-		       const struct weir_policy_stored *s, uint64_t now_ms,
-		       struct weir_policy_reuse *ret);
+		       const struct weir_policy_stored *s, uint64_t now_ms, struct weir_policy_reuse *ret);
 /* Whether a status from the origin, or its silence (0), lets stale-if-error apply. RFC 5861 4. */
 bool weir_policy_is_error(unsigned status);
 
 /* --- keys --- */
 
-enum weir_query_key {
-	WEIR_QUERY_FULL,
-	WEIR_QUERY_NONE,
-	WEIR_QUERY_LISTED,
-};
-/* Appends "scheme?"-less key text: host, target with the query as the rule says; listed parameters
+/* Appends the text of a key: host, target with the query as the rule says; listed parameters
  * in the order of the list. `names`: separated by spaces. */
-void weir_policy_key(enum weir_query_key rule, struct weir_str names, struct weir_str host,
-		     struct weir_str target, struct weir_buf *out);
+void weir_policy_key(enum weir_query_key rule, struct weir_str names, struct weir_str host, struct weir_str target,
+		     struct weir_buf *out);
 /* Appends what the request says about the fields of a stored response's Vary, in a form in which
  * different spellings of the same agree, RFC 9111 4.1. A field that is absent differs from an empty
  * one. */

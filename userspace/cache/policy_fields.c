@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* Fields and directives: header lines, Cache-Control (RFC 9111 5.2), targeted fields (RFC 9213).
  * Pure; what cannot be read is never an error but a rule: invalid freshness means stale, RFC
  * 9111 4.2.1. */
@@ -12,22 +12,22 @@ static const struct {
 	struct weir_str name;
 	enum weir_directive id;
 } directives[] = {
-    {{"max-age", 7}, WEIR_CC_MAX_AGE},
-    {{"s-maxage", 8}, WEIR_CC_S_MAXAGE},
-    {{"no-store", 8}, WEIR_CC_NO_STORE},
-    {{"no-cache", 8}, WEIR_CC_NO_CACHE},
-    {{"private", 7}, WEIR_CC_PRIVATE},
-    {{"public", 6}, WEIR_CC_PUBLIC},
-    {{"must-revalidate", 15}, WEIR_CC_MUST_REVALIDATE},
-    {{"proxy-revalidate", 16}, WEIR_CC_PROXY_REVALIDATE},
-    {{"must-understand", 15}, WEIR_CC_MUST_UNDERSTAND},
-    {{"immutable", 9}, WEIR_CC_IMMUTABLE},
-    {{"no-transform", 12}, WEIR_CC_NO_TRANSFORM},
-    {{"only-if-cached", 14}, WEIR_CC_ONLY_IF_CACHED},
-    {{"min-fresh", 9}, WEIR_CC_MIN_FRESH},
-    {{"max-stale", 9}, WEIR_CC_MAX_STALE},
-    {{"stale-while-revalidate", 22}, WEIR_CC_STALE_WHILE_REVALIDATE},
-    {{"stale-if-error", 14}, WEIR_CC_STALE_IF_ERROR},
+	{ { "max-age", 7 }, WEIR_CC_MAX_AGE },
+	{ { "s-maxage", 8 }, WEIR_CC_S_MAXAGE },
+	{ { "no-store", 8 }, WEIR_CC_NO_STORE },
+	{ { "no-cache", 8 }, WEIR_CC_NO_CACHE },
+	{ { "private", 7 }, WEIR_CC_PRIVATE },
+	{ { "public", 6 }, WEIR_CC_PUBLIC },
+	{ { "must-revalidate", 15 }, WEIR_CC_MUST_REVALIDATE },
+	{ { "proxy-revalidate", 16 }, WEIR_CC_PROXY_REVALIDATE },
+	{ { "must-understand", 15 }, WEIR_CC_MUST_UNDERSTAND },
+	{ { "immutable", 9 }, WEIR_CC_IMMUTABLE },
+	{ { "no-transform", 12 }, WEIR_CC_NO_TRANSFORM },
+	{ { "only-if-cached", 14 }, WEIR_CC_ONLY_IF_CACHED },
+	{ { "min-fresh", 9 }, WEIR_CC_MIN_FRESH },
+	{ { "max-stale", 9 }, WEIR_CC_MAX_STALE },
+	{ { "stale-while-revalidate", 22 }, WEIR_CC_STALE_WHILE_REVALIDATE },
+	{ { "stale-if-error", 14 }, WEIR_CC_STALE_IF_ERROR },
 };
 
 bool weir_fields_next(struct weir_str *rest, struct weir_str *ret_name, struct weir_str *ret_value)
@@ -37,7 +37,7 @@ bool weir_fields_next(struct weir_str *rest, struct weir_str *ret_name, struct w
 
 	if (!end)
 		return false;
-	line = (struct weir_str){rest->p, (size_t)(end - rest->p)};
+	line = (struct weir_str){ rest->p, (size_t)(end - rest->p) };
 	if (line.n > 0 && line.p[line.n - 1] == '\r')
 		line.n--;
 	colon = line.n > 0 ? memchr(line.p, ':', line.n) : NULL;
@@ -45,9 +45,8 @@ bool weir_fields_next(struct weir_str *rest, struct weir_str *ret_name, struct w
 		return false;
 	rest->n -= (size_t)(end + 1 - rest->p);
 	rest->p = end + 1;
-	*ret_name = (struct weir_str){line.p, (size_t)(colon - line.p)};
-	*ret_value =
-	    weir_str_trim((struct weir_str){colon + 1, (size_t)(line.p + line.n - colon - 1)});
+	*ret_name = (struct weir_str){ line.p, (size_t)(colon - line.p) };
+	*ret_value = weir_str_trim((struct weir_str){ colon + 1, (size_t)(line.p + line.n - colon - 1) });
 	return true;
 }
 
@@ -56,8 +55,8 @@ struct weir_str weir_fields_of(struct weir_str head)
 	const char *end = head.n > 0 ? memchr(head.p, '\n', head.n) : NULL;
 
 	if (!end)
-		return (struct weir_str){head.p, 0};
-	return (struct weir_str){end + 1, (size_t)(head.p + head.n - end - 1)};
+		return (struct weir_str){ head.p, 0 };
+	return (struct weir_str){ end + 1, (size_t)(head.p + head.n - end - 1) };
 }
 
 bool weir_fields_find(struct weir_str fields, struct weir_str name, struct weir_str *ret_value)
@@ -102,21 +101,18 @@ static int parse_seconds(struct weir_str s, uint32_t *ret)
 
 /* One directive. Two that differ are as bad as none that can be read: RFC 9111 4.2.1 lets them mean
  * stale. */
-static void set(struct weir_cc *cc, enum weir_directive d, bool has_argument,
-		struct weir_str argument)
+static void set(struct weir_cc *cc, enum weir_directive d, bool has_argument, struct weir_str argument)
 {
 	bool was_there = weir_cc_has(cc, d);
 	uint32_t seconds = 0;
 
 	cc->present |= 1u << d;
 	if (d == WEIR_CC_PRIVATE || d == WEIR_CC_NO_CACHE) {
-		struct weir_str *fields =
-		    d == WEIR_CC_PRIVATE ? &cc->private_fields : &cc->no_cache_fields;
+		struct weir_str *fields = d == WEIR_CC_PRIVATE ? &cc->private_fields : &cc->no_cache_fields;
 
 		/* the whole response beats some of its fields; of two lists none is followed, which
 		 * is the whole, too */
-		*fields = has_argument && argument.n > 0 && !was_there ? argument
-								       : (struct weir_str){NULL, 0};
+		*fields = has_argument && argument.n > 0 && !was_there ? argument : (struct weir_str){ NULL, 0 };
 		return;
 	}
 	if (d < WEIR_CC_MAX_AGE)
@@ -132,8 +128,7 @@ static void set(struct weir_cc *cc, enum weir_directive d, bool has_argument,
 	cc->seconds[d] = seconds;
 }
 
-static void set_named(struct weir_cc *cc, struct weir_str name, bool has_argument,
-		      struct weir_str argument)
+static void set_named(struct weir_cc *cc, struct weir_str name, bool has_argument, struct weir_str argument)
 {
 	size_t i;
 
@@ -153,9 +148,9 @@ static bool take_quoted(struct weir_str *rest, struct weir_str *ret)
 		i += rest->p[i] == '\\' ? 2 : 1;
 	i = MIN(i, rest->n);
 	is_closed = i < rest->n;
-	*ret = (struct weir_str){rest->p + 1, i - 1};
+	*ret = (struct weir_str){ rest->p + 1, i - 1 };
 	i += is_closed;
-	*rest = (struct weir_str){rest->p + i, rest->n - i};
+	*rest = (struct weir_str){ rest->p + i, rest->n - i };
 	return is_closed;
 }
 
@@ -166,15 +161,15 @@ static struct weir_str take_until(struct weir_str *rest, const char *stops)
 
 	while (i < rest->n && !strchr(stops, rest->p[i] ? rest->p[i] : 1))
 		i++;
-	part = (struct weir_str){rest->p, i};
-	*rest = (struct weir_str){rest->p + i, rest->n - i};
+	part = (struct weir_str){ rest->p, i };
+	*rest = (struct weir_str){ rest->p + i, rest->n - i };
 	return part;
 }
 
 void weir_cc_add(struct weir_cc *cc, struct weir_str rest)
 {
 	while (rest.n > 0) {
-		struct weir_str name = weir_str_trim(take_until(&rest, ",=")), argument = {"", 0};
+		struct weir_str name = weir_str_trim(take_until(&rest, ",=")), argument = { "", 0 };
 		bool has_argument = rest.n > 0 && rest.p[0] == '=';
 
 		if (has_argument) {
@@ -215,8 +210,8 @@ static bool take_key(struct weir_str *rest, struct weir_str *ret)
 
 	while (i < rest->n && is_key_char(rest->p[i], i == 0))
 		i++;
-	*ret = (struct weir_str){rest->p, i};
-	*rest = (struct weir_str){rest->p + i, rest->n - i};
+	*ret = (struct weir_str){ rest->p, i };
+	*rest = (struct weir_str){ rest->p + i, rest->n - i };
 	return i > 0;
 }
 
@@ -241,14 +236,14 @@ static bool take_item(struct weir_str *rest, struct weir_str *ret_value, bool *r
 		if (rest->n < 2 || (rest->p[1] != '0' && rest->p[1] != '1'))
 			return false;
 		*ret_is_false = rest->p[1] == '0';
-		*ret_value = (struct weir_str){"", 0};
-		*rest = (struct weir_str){rest->p + 2, rest->n - 2};
+		*ret_value = (struct weir_str){ "", 0 };
+		*rest = (struct weir_str){ rest->p + 2, rest->n - 2 };
 		return true;
 	}
 	while (i < rest->n && rest->p[i] && is_token_char(rest->p[i]))
 		i++;
-	*ret_value = (struct weir_str){rest->p, i};
-	*rest = (struct weir_str){rest->p + i, rest->n - i};
+	*ret_value = (struct weir_str){ rest->p, i };
+	*rest = (struct weir_str){ rest->p + i, rest->n - i };
 	return i > 0;
 }
 
@@ -277,8 +272,7 @@ static bool skip_parameters(struct weir_str *rest)
 
 	while (take_char(rest, ';')) {
 		skip_space(rest);
-		if (!take_key(rest, &key) ||
-		    (take_char(rest, '=') && !take_item(rest, &value, &is_false)))
+		if (!take_key(rest, &key) || (take_char(rest, '=') && !take_item(rest, &value, &is_false)))
 			return false;
 	}
 	return true;
@@ -292,7 +286,7 @@ int weir_cc_targeted(struct weir_cc *cc, struct weir_str rest)
 	if (rest.n == 0)
 		return -ENOENT;
 	do {
-		struct weir_str key, value = {"", 0};
+		struct weir_str key, value = { "", 0 };
 		bool has_value, is_false = false;
 
 		skip_space(&rest);

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* When a stored response may answer a request: RFC 9111 4 and 5.2.1, RFC 5861. Pure. */
 #include "cache/policy.h"
 
@@ -28,8 +28,7 @@ static bool is_bypassing(struct weir_str names, struct weir_str fields)
 			continue;
 		list = names;
 		while (weir_str_next(&list, ' ', &item))
-			if (item.n > 0 &&
-			    (weir_str_eq(item, WEIR_STR("*")) || has_cookie(value, item)))
+			if (item.n > 0 && (weir_str_eq(item, WEIR_STR("*")) || has_cookie(value, item)))
 				return true;
 	}
 	return false;
@@ -54,8 +53,7 @@ static struct weir_cc directives(struct weir_str fields, bool *ret_pragma)
 	return cc;
 }
 
-uint64_t weir_policy_bypass(const struct weir_policy_conf *conf,
-			    const struct weir_policy_request *req)
+uint64_t weir_policy_bypass(const struct weir_policy_conf *conf, const struct weir_policy_request *req)
 {
 	uint64_t found = 0;
 	bool is_pragma;
@@ -80,8 +78,7 @@ static uint64_t age_ms(const struct weir_policy_stored *s, uint64_t now_ms)
 }
 
 /* What the request asks for beyond freshness. */
-static uint64_t check_request(const struct weir_cc *cc, bool is_pragma, uint64_t age,
-			      int64_t left_ms)
+static uint64_t check_request(const struct weir_cc *cc, bool is_pragma, uint64_t age, int64_t left_ms)
 {
 	uint64_t found = 0;
 
@@ -92,8 +89,7 @@ static uint64_t check_request(const struct weir_cc *cc, bool is_pragma, uint64_t
 	/* what cannot be read is the strictest reading, 0 seconds */
 	if (weir_cc_has(cc, WEIR_CC_MAX_AGE) && age > (uint64_t)cc->seconds[WEIR_CC_MAX_AGE] * 1000)
 		found |= WEIR_RULE_BIT(WEIR_RULE_REQUEST_MAX_AGE);
-	if (weir_cc_has(cc, WEIR_CC_MIN_FRESH) &&
-	    left_ms < (int64_t)cc->seconds[WEIR_CC_MIN_FRESH] * 1000)
+	if (weir_cc_has(cc, WEIR_CC_MIN_FRESH) && left_ms < (int64_t)cc->seconds[WEIR_CC_MIN_FRESH] * 1000)
 		found |= WEIR_RULE_BIT(WEIR_RULE_REQUEST_MIN_FRESH);
 	return found;
 }
@@ -104,8 +100,8 @@ static bool is_stale_allowed(const struct weir_policy_stored *s)
 }
 
 /* For a response that is stale and that nothing else speaks against. */
-static void decide_stale(const struct weir_policy_stored *s, const struct weir_cc *cc,
-			 int64_t left_ms, struct weir_policy_reuse *ret)
+static void decide_stale(const struct weir_policy_stored *s, const struct weir_cc *cc, int64_t left_ms,
+			 struct weir_policy_reuse *ret)
 {
 	uint64_t stale_ms = (uint64_t)-left_ms;
 
@@ -122,8 +118,7 @@ static void decide_stale(const struct weir_policy_stored *s, const struct weir_c
 }
 
 void weir_policy_reuse(const struct weir_policy_conf *conf, const struct weir_policy_request *req,
-		       const struct weir_policy_stored *s, uint64_t now_ms,
-		       struct weir_policy_reuse *ret)
+		       const struct weir_policy_stored *s, uint64_t now_ms, struct weir_policy_reuse *ret)
 {
 	struct weir_cc cc = {};
 	bool is_pragma = false;
@@ -136,9 +131,8 @@ void weir_policy_reuse(const struct weir_policy_conf *conf, const struct weir_po
 	ret->what = WEIR_REUSE_REVALIDATE;
 	if (s) {
 		age = age_ms(s, now_ms);
-		left_ms = s->lifetime_s >= WEIR_POLICY_FOREVER
-			      ? INT64_MAX / 2
-			      : (int64_t)s->lifetime_s * 1000 - (int64_t)age;
+		left_ms = s->lifetime_s >= WEIR_POLICY_FOREVER ? INT64_MAX / 2
+							       : (int64_t)s->lifetime_s * 1000 - (int64_t)age;
 		ret->age_s = (uint32_t)MIN(age / 1000, (uint64_t)WEIR_POLICY_FOREVER);
 		ret->ttl_s = left_ms >= 0 ? left_ms / 1000 : -((-left_ms + 999) / 1000);
 		ret->rules = check_request(&cc, is_pragma, age, left_ms);
@@ -154,8 +148,8 @@ void weir_policy_reuse(const struct weir_policy_conf *conf, const struct weir_po
 		else if (left_ms <= 0)
 			ret->rules |= WEIR_RULE_BIT(WEIR_RULE_STALE);
 		/* RFC 5861 4: an age beyond freshness, whatever the request wants */
-		ret->may_on_error = s->sie_s > 0 && !(s->flags & WEIR_STORED_NO_CACHE) &&
-				    -left_ms < (int64_t)s->sie_s * 1000;
+		ret->may_on_error =
+			s->sie_s > 0 && !(s->flags & WEIR_STORED_NO_CACHE) && -left_ms < (int64_t)s->sie_s * 1000;
 	}
 	if (ret->what == WEIR_REUSE_REVALIDATE && weir_cc_has(&cc, WEIR_CC_ONLY_IF_CACHED)) {
 		ret->rules |= WEIR_RULE_BIT(WEIR_RULE_REQUEST_ONLY_IF_CACHED);
@@ -189,11 +183,11 @@ static void add_listed(struct weir_str names, struct weir_str query, struct weir
 	}
 }
 
-void weir_policy_key(enum weir_query_key rule, struct weir_str names, struct weir_str host,
-		     struct weir_str target, struct weir_buf *out)
+void weir_policy_key(enum weir_query_key rule, struct weir_str names, struct weir_str host, struct weir_str target,
+		     struct weir_buf *out)
 {
 	const char *mark = target.n > 0 ? memchr(target.p, '?', target.n) : NULL;
-	struct weir_str path = {target.p, mark ? (size_t)(mark - target.p) : target.n};
+	struct weir_str path = { target.p, mark ? (size_t)(mark - target.p) : target.n };
 
 	weir_buf_str(out, host);
 	if (rule == WEIR_QUERY_FULL) {
@@ -202,7 +196,7 @@ void weir_policy_key(enum weir_query_key rule, struct weir_str names, struct wei
 	}
 	weir_buf_str(out, path);
 	if (mark && rule == WEIR_QUERY_LISTED)
-		add_listed(names, (struct weir_str){mark + 1, target.n - path.n - 1}, out);
+		add_listed(names, (struct weir_str){ mark + 1, target.n - path.n - 1 }, out);
 }
 
 /* Items of a list without the space around them; in lower case where case does not matter. */
@@ -230,7 +224,7 @@ static void add_normal(struct weir_str value, bool is_caseless, struct weir_buf 
 
 void weir_policy_vary(const char *vary, struct weir_str fields, struct weir_buf *out)
 {
-	struct weir_str names = {vary, strlen(vary)}, name, n, v, rest;
+	struct weir_str names = { vary, strlen(vary) }, name, n, v, rest;
 
 	while (names.n > 0 && weir_str_next(&names, ',', &name)) {
 		bool is_caseless = weir_str_eq(name, WEIR_STR("accept-encoding")) ||

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* What may be stored and for how long: RFC 9111 3 and 4.2. Pure. */
 #include "cache/policy.h"
 
@@ -11,7 +11,7 @@ static const struct {
 	const char *section;
 	const char *text;
 } rules[WEIR_RULE__MAX] = {
-#define WEIR_ROW(name, section_, text_) {section_, text_},
+#define WEIR_ROW(name, section_, text_) { section_, text_ },
 #include "cache/policy_rules.def"
 #undef WEIR_ROW
 };
@@ -29,8 +29,8 @@ const char *weir_rule_text(enum weir_rule r)
 const char *weir_lifetime_name(enum weir_lifetime l)
 {
 	static const char *const names[WEIR_LIFETIME__MAX] = {
-	    "nothing", "CDN-Cache-Control",	     "s-maxage",  "max-age",
-	    "Expires", "a guess from Last-Modified", "cache_ttl",
+		"nothing", "CDN-Cache-Control",		 "s-maxage",  "max-age",
+		"Expires", "a guess from Last-Modified", "cache_ttl",
 	};
 
 	return names[l];
@@ -71,7 +71,7 @@ static bool parse_age(struct weir_str s, uint32_t *ret)
 
 static bool vary_has(const char *vary, struct weir_str name)
 {
-	return weir_list_has((struct weir_str){vary, strlen(vary)}, name);
+	return weir_list_has((struct weir_str){ vary, strlen(vary) }, name);
 }
 
 /* Adds the names of one line to the list, in lower case, each once. */
@@ -97,8 +97,7 @@ static void add_vary(struct seen *s, char *vary, struct weir_str value)
 	}
 }
 
-static void see(struct seen *s, char *vary, struct weir_str name, struct weir_str value,
-		int64_t now_s)
+static void see(struct seen *s, char *vary, struct weir_str name, struct weir_str value, int64_t now_s)
 {
 	if (weir_str_caseeq(name, WEIR_STR("Cache-Control"))) {
 		weir_cc_add(&s->cc, value);
@@ -129,7 +128,7 @@ static void see(struct seen *s, char *vary, struct weir_str name, struct weir_st
 /* RFC 9110 15.1: these may be cached without being asked to. 206 is not stored here. */
 static bool is_heuristic(unsigned status)
 {
-	static const uint16_t statuses[] = {200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501};
+	static const uint16_t statuses[] = { 200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501 };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(statuses); i++)
@@ -141,14 +140,14 @@ static bool is_heuristic(unsigned status)
 static bool is_understood(unsigned status)
 {
 	return is_heuristic(status) || status == 302 || status == 303 || status == 307 ||
-	       (status >= 400 && status <= 417) || (status >= 500 && status <= 505) ||
-	       status == 201 || status == 202 || status == 205;
+	       (status >= 400 && status <= 417) || (status >= 500 && status <= 505) || status == 201 || status == 202 ||
+	       status == 205;
 }
 
 /* RFC 9111 4.2.1. What cannot be read, or contradicts itself, is a lifetime of 0. */
-static uint32_t lifetime(const struct weir_policy_conf *conf, const struct weir_policy_request *req,
-			 unsigned status, const struct seen *s, const struct weir_cc *cc,
-			 bool is_targeted, int64_t date_s, enum weir_lifetime *ret_why)
+static uint32_t lifetime(const struct weir_policy_conf *conf, const struct weir_policy_request *req, unsigned status,
+			 const struct seen *s, const struct weir_cc *cc, bool is_targeted, int64_t date_s,
+			 enum weir_lifetime *ret_why)
 {
 	int64_t expires_s;
 
@@ -162,24 +161,21 @@ static uint32_t lifetime(const struct weir_policy_conf *conf, const struct weir_
 	/* A targeted field hides Expires, too: RFC 9213 2.2. */
 	if (s->expires.p && !is_targeted) {
 		*ret_why = WEIR_LIFETIME_EXPIRES;
-		if (s->is_expires_doubled || weir_date_parse(s->expires, date_s, &expires_s) < 0 ||
-		    expires_s <= date_s)
+		if (s->is_expires_doubled || weir_date_parse(s->expires, date_s, &expires_s) < 0 || expires_s <= date_s)
 			return 0;
 		return (uint32_t)MIN(expires_s - date_s, (int64_t)WEIR_POLICY_FOREVER);
 	}
 	*ret_why = WEIR_LIFETIME_CONFIGURED;
-	if (conf->mode == WEIR_CACHE_TTL &&
-	    (is_heuristic(status) || status == 302 || status == 307))
+	if (conf->mode == WEIR_CACHE_TTL && (is_heuristic(status) || status == 302 || status == 307))
 		return conf->ttl_s;
 	if (conf->mode == WEIR_CACHE_UNTIL_CHANGE && is_heuristic(status))
 		return WEIR_POLICY_FOREVER;
 	*ret_why = WEIR_LIFETIME_HEURISTIC;
 	/* A tenth of the time it did not change, RFC 9111 4.2.2. Not for queries: applications
 	 * rarely mean that. */
-	if ((is_heuristic(status) || weir_cc_has(cc, WEIR_CC_PUBLIC)) && !req->has_query &&
-	    s->modified_s >= 0 && s->modified_s < date_s)
-		return (uint32_t)MIN((date_s - s->modified_s) / 10,
-				     (int64_t)WEIR_POLICY_HEURISTIC_MAX);
+	if ((is_heuristic(status) || weir_cc_has(cc, WEIR_CC_PUBLIC)) && !req->has_query && s->modified_s >= 0 &&
+	    s->modified_s < date_s)
+		return (uint32_t)MIN((date_s - s->modified_s) / 10, (int64_t)WEIR_POLICY_HEURISTIC_MAX);
 	*ret_why = WEIR_LIFETIME_NONE;
 	return 0;
 }
@@ -194,14 +190,12 @@ static uint64_t born_ms(const struct weir_policy_response *r, const struct seen 
 	return r->received_ms - MAX((uint64_t)apparent_s * 1000, corrected_ms);
 }
 
-static uint64_t check_response(const struct weir_policy_response *r, const struct seen *s,
-			       const struct weir_cc *cc)
+static uint64_t check_response(const struct weir_policy_response *r, const struct seen *s, const struct weir_cc *cc)
 {
 	bool understands = weir_cc_has(cc, WEIR_CC_MUST_UNDERSTAND) && is_understood(r->status);
 	uint64_t found = 0;
 
-	if (r->status < 200 || r->status == 206 || r->status == 304 || r->status > 599 ||
-	    s->has_content_range)
+	if (r->status < 200 || r->status == 206 || r->status == 304 || r->status > 599 || s->has_content_range)
 		found |= WEIR_RULE_BIT(WEIR_RULE_STATUS);
 	if (weir_cc_has(cc, WEIR_CC_MUST_UNDERSTAND) && !understands)
 		found |= WEIR_RULE_BIT(WEIR_RULE_MUST_UNDERSTAND);
@@ -222,31 +216,28 @@ static bool is_cookie_free(const struct seen *s, const struct weir_cc *cc, bool 
 {
 	const struct weir_str name = WEIR_STR("Set-Cookie");
 
-	return !s->has_cookie || is_targeted || weir_cc_has(cc, WEIR_CC_PUBLIC) ||
-	       weir_cc_has(cc, WEIR_CC_S_MAXAGE) || weir_list_has(cc->private_fields, name) ||
-	       weir_list_has(cc->no_cache_fields, name);
+	return !s->has_cookie || is_targeted || weir_cc_has(cc, WEIR_CC_PUBLIC) || weir_cc_has(cc, WEIR_CC_S_MAXAGE) ||
+	       weir_list_has(cc->private_fields, name) || weir_list_has(cc->no_cache_fields, name);
 }
 
-static uint64_t check_request(const struct weir_policy_conf *conf,
-			      const struct weir_policy_request *req, const struct weir_cc *cc)
+static uint64_t check_request(const struct weir_policy_conf *conf, const struct weir_policy_request *req,
+			      const struct weir_cc *cc)
 {
 	uint64_t found = 0;
 	struct weir_str v;
 
 	if (!weir_str_eq(req->method, WEIR_STR("GET")))
 		found |= WEIR_RULE_BIT(WEIR_RULE_METHOD);
-	if (weir_fields_find(req->fields, WEIR_STR("Authorization"), &v) &&
-	    !weir_cc_has(cc, WEIR_CC_PUBLIC) && !weir_cc_has(cc, WEIR_CC_S_MAXAGE) &&
-	    !weir_cc_has(cc, WEIR_CC_MUST_REVALIDATE))
+	if (weir_fields_find(req->fields, WEIR_STR("Authorization"), &v) && !weir_cc_has(cc, WEIR_CC_PUBLIC) &&
+	    !weir_cc_has(cc, WEIR_CC_S_MAXAGE) && !weir_cc_has(cc, WEIR_CC_MUST_REVALIDATE))
 		found |= WEIR_RULE_BIT(WEIR_RULE_AUTHORIZATION);
 	return found | weir_policy_bypass(conf, req);
 }
 
-static void fill_stored(struct weir_policy_stored *st, const struct weir_policy_response *r,
-			const struct seen *s, const struct weir_cc *cc, int64_t date_s)
+static void fill_stored(struct weir_policy_stored *st, const struct weir_policy_response *r, const struct seen *s,
+			const struct weir_cc *cc, int64_t date_s)
 {
-	uint32_t must =
-	    1u << WEIR_CC_MUST_REVALIDATE | 1u << WEIR_CC_PROXY_REVALIDATE | 1u << WEIR_CC_S_MAXAGE;
+	uint32_t must = 1u << WEIR_CC_MUST_REVALIDATE | 1u << WEIR_CC_PROXY_REVALIDATE | 1u << WEIR_CC_S_MAXAGE;
 
 	st->status = (uint16_t)r->status;
 	st->date_s = date_s;
@@ -269,19 +260,19 @@ static void fill_stored(struct weir_policy_stored *st, const struct weir_policy_
 }
 
 /* Whether anything allows storing, RFC 9111 3, and whether it is of any use. */
-static uint64_t check_lifetime(const struct weir_policy_stored *st, const struct seen *s,
-			       const struct weir_cc *cc, bool is_targeted)
+static uint64_t check_lifetime(const struct weir_policy_stored *st, const struct seen *s, const struct weir_cc *cc,
+			       bool is_targeted)
 {
 	uint32_t explicit = 1u << WEIR_CC_PUBLIC | 1u << WEIR_CC_MAX_AGE | 1u << WEIR_CC_S_MAXAGE;
 	bool has_validator = (st->flags & WEIR_STORED_HAS_ETAG) || st->modified_s >= 0;
 
-	if (!(cc->present & explicit) && !(s->expires.p && !is_targeted) &&
-	    !is_heuristic(st->status) && st->why != WEIR_LIFETIME_CONFIGURED)
+	if (!(cc->present & explicit) && !(s->expires.p && !is_targeted) && !is_heuristic(st->status) &&
+	    st->why != WEIR_LIFETIME_CONFIGURED)
 		return WEIR_RULE_BIT(WEIR_RULE_NO_LIFETIME);
 	if (st->why == WEIR_LIFETIME_NONE && !has_validator)
 		return WEIR_RULE_BIT(WEIR_RULE_NO_LIFETIME);
-	if ((st->lifetime_s == 0 || (st->flags & WEIR_STORED_NO_CACHE)) && !has_validator &&
-	    st->swr_s == 0 && st->sie_s == 0)
+	if ((st->lifetime_s == 0 || (st->flags & WEIR_STORED_NO_CACHE)) && !has_validator && st->swr_s == 0 &&
+	    st->sie_s == 0)
 		return WEIR_RULE_BIT(WEIR_RULE_USELESS);
 	return 0;
 }
@@ -289,7 +280,7 @@ static uint64_t check_lifetime(const struct weir_policy_stored *st, const struct
 void weir_policy_store(const struct weir_policy_conf *conf, const struct weir_policy_request *req,
 		       const struct weir_policy_response *resp, struct weir_policy_store *ret)
 {
-	struct seen s = {.date_s = -1, .modified_s = -1};
+	struct seen s = { .date_s = -1, .modified_s = -1 };
 	struct weir_str rest = resp->fields, name, value;
 	struct weir_cc targeted;
 	bool is_targeted;
@@ -298,8 +289,7 @@ void weir_policy_store(const struct weir_policy_conf *conf, const struct weir_po
 	memset(ret, 0, sizeof(*ret));
 	while (weir_fields_next(&rest, &name, &value))
 		see(&s, ret->vary, name, value, resp->received_s);
-	is_targeted =
-	    s.targeted.p && !s.is_targeted_doubled && weir_cc_targeted(&targeted, s.targeted) == 0;
+	is_targeted = s.targeted.p && !s.is_targeted_doubled && weir_cc_targeted(&targeted, s.targeted) == 0;
 	ret->cc = is_targeted ? targeted : s.cc;
 	date_s = s.date_s >= 0 ? s.date_s : resp->received_s;
 	if (conf->mode == WEIR_CACHE_OFF)
@@ -310,8 +300,7 @@ void weir_policy_store(const struct weir_policy_conf *conf, const struct weir_po
 
 	enum weir_lifetime why;
 
-	ret->stored.lifetime_s =
-	    lifetime(conf, req, resp->status, &s, &ret->cc, is_targeted, date_s, &why);
+	ret->stored.lifetime_s = lifetime(conf, req, resp->status, &s, &ret->cc, is_targeted, date_s, &why);
 	ret->stored.why = (uint8_t)why;
 	fill_stored(&ret->stored, resp, &s, &ret->cc, date_s);
 	if (!ret->rules)
@@ -319,21 +308,20 @@ void weir_policy_store(const struct weir_policy_conf *conf, const struct weir_po
 	ret->is_storable = ret->rules == 0;
 }
 
-bool weir_policy_is_dropped(const struct weir_cc *cc, struct weir_str connection,
-			    struct weir_str name)
+bool weir_policy_is_dropped(const struct weir_cc *cc, struct weir_str connection, struct weir_str name)
 {
 	static const struct weir_str hop[] = {
-	    {"Connection", 10},
-	    {"Keep-Alive", 10},
-	    {"Proxy-Connection", 16},
-	    {"TE", 2},
-	    {"Trailer", 7},
-	    {"Transfer-Encoding", 17},
-	    {"Upgrade", 7},
-	    {"Proxy-Authenticate", 18},
-	    {"Proxy-Authentication-Info", 25},
-	    {"Proxy-Authorization", 19},
-	    {"Age", 3},
+		{ "Connection", 10 },
+		{ "Keep-Alive", 10 },
+		{ "Proxy-Connection", 16 },
+		{ "TE", 2 },
+		{ "Trailer", 7 },
+		{ "Transfer-Encoding", 17 },
+		{ "Upgrade", 7 },
+		{ "Proxy-Authenticate", 18 },
+		{ "Proxy-Authentication-Info", 25 },
+		{ "Proxy-Authorization", 19 },
+		{ "Age", 3 },
 	};
 	size_t i;
 

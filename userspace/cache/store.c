@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* The region: making it, mapping it, its lock, its readers. */
 #include "cache/store_priv.h"
 
@@ -116,17 +116,16 @@ int weir_store_create(uint64_t bytes, unsigned readers, int *ret_fd)
 /* The numbers in the header follow from two of them: they are believed if they do. */
 static bool is_sound(const struct region *r, uint64_t bytes)
 {
-	struct region again = {.bytes = bytes, .readers_count = r->readers_count};
+	struct region again = { .bytes = bytes, .readers_count = r->readers_count };
 
-	if (r->magic != STORE_MAGIC || r->version != STORE_VERSION || r->bytes != bytes ||
-	    r->readers_count < 1 || r->readers_count > READERS_MAX)
+	if (r->magic != STORE_MAGIC || r->version != STORE_VERSION || r->bytes != bytes || r->readers_count < 1 ||
+	    r->readers_count > READERS_MAX)
 		return false;
 	lay_out(&again);
 	return again.objects_count == r->objects_count && again.buckets_count == r->buckets_count &&
 	       again.blocks_count == r->blocks_count && again.buckets_off == r->buckets_off &&
 	       again.objects_off == r->objects_off && again.pins_off == r->pins_off &&
-	       again.ghosts_off == r->ghosts_off && again.map_off == r->map_off &&
-	       again.blocks_off == r->blocks_off;
+	       again.ghosts_off == r->ghosts_off && again.map_off == r->map_off && again.blocks_off == r->blocks_off;
 }
 
 int weir_store_open(int fd, const struct weir_store_kernel *kernel, struct weir_store **ret)
@@ -209,8 +208,8 @@ int weir_store_enter(struct weir_store *s, uint64_t reader)
 
 	for (i = 0; i < s->readers_count; i++) {
 		nobody = 0;
-		if (__atomic_compare_exchange_n(&s->r->readers[i], &nobody, reader + 1, false,
-						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+		if (__atomic_compare_exchange_n(&s->r->readers[i], &nobody, reader + 1, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_RELAXED)) {
 			s->row = i;
 			return 0;
 		}
@@ -249,10 +248,9 @@ void weir_store_bury(struct weir_store *s, uint64_t reader)
 
 /* --- digests and counters --- */
 
-void store_digest(const uint64_t secret[2], uint64_t salt, const char *bytes, size_t count,
-		  uint64_t ret[2])
+void store_digest(const uint64_t secret[2], uint64_t salt, const char *bytes, size_t count, uint64_t ret[2])
 {
-	const __u64 key[2] = {secret[0], secret[1]};
+	const __u64 key[2] = { secret[0], secret[1] };
 	struct weir_sip sip;
 	__u64 word, out[2];
 	size_t i;

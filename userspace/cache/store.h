@@ -19,12 +19,10 @@
 #include "cache/policy.h"
 #include "common/str.h"
 
-#define WEIR_STORE_KEY_BYTES 8448 /* "host/target" */
-#define WEIR_STORE_HEAD_BYTES                                                                      \
-	5120 /* of a stored head: a response must have room for Age and the rest beside it */
+#define WEIR_STORE_KEY_BYTES 8448  /* "host/target" */
+#define WEIR_STORE_HEAD_BYTES 5120 /* of a stored head: a response must have room for Age and the rest beside it */
 #define WEIR_STORE_TAGS_BYTES 1024
-#define WEIR_STORE_EXTENTS                                                                         \
-	16 /* pieces of memory that an object may lie in; the first holds all but the body */
+#define WEIR_STORE_EXTENTS 16	 /* pieces of memory that an object may lie in; the first holds all but the body */
 #define WEIR_STORE_KERNEL_KEYS 4 /* keys under which the kernel may have an object at a time */
 #define WEIR_STORE_BYTES_MIN (1u << 20)
 
@@ -79,8 +77,7 @@ struct weir_object_view {
 	struct weir_str key;  /* "host/target" */
 	struct weir_str vary; /* names, "a,b" */
 	struct weir_str tags; /* separated by spaces */
-	struct weir_str
-	    head; /* status line and fields, without Date, Age, Connection and the empty line */
+	struct weir_str head; /* status line and fields, without Date, Age, Connection and the empty line */
 	uint64_t body_bytes;
 	struct weir_policy_stored stored;
 	int64_t created_s; /* CLOCK_REALTIME */
@@ -107,8 +104,8 @@ bool weir_hold_claim_refresh(const struct weir_hold *h, uint64_t now_ms, uint64_
 /* Lets publish() put it into the kernel under a key while nobody can remove it: what is put is
  * dropped with it. -ESTALE: it was removed. -EALREADY: it was put there within `repeat_ms`. Else
  * what publish() said. */
-int weir_hold_publish(const struct weir_hold *h, const struct weir_cache_key *key,
-		      unsigned repeat_ms, int (*publish)(void *arg), void *arg);
+int weir_hold_publish(const struct weir_hold *h, const struct weir_cache_key *key, unsigned repeat_ms,
+		      int (*publish)(void *arg), void *arg);
 
 /* --- fill: one thread at a time --- */
 
@@ -124,14 +121,13 @@ struct weir_fill {
 /* Begins to fetch: before the request goes to the origin, so that a purge that comes now is not
  * overtaken by its response. -EBUSY: somebody is fetching it already. -ENOSPC. -ETIMEDOUT: the lock
  * was not to be had. */
-int weir_store_begin(struct weir_store *s, const struct weir_store_key *key, uint16_t port,
-		     const uint64_t variant[2], uint64_t max_bytes, struct weir_fill *ret);
+int weir_store_begin(struct weir_store *s, const struct weir_store_key *key, uint16_t port, const uint64_t variant[2],
+		     uint64_t max_bytes, struct weir_fill *ret);
 /* The response's head, as weir_object_view.head, and its policy; `request` gives the values of
  * Vary. `length`: of the body, or UINT64_MAX. -EFBIG: larger than max_bytes. -ENOSPC. -ESTALE:
  * purged. The fill is to be aborted then. */
-int weir_fill_head(struct weir_fill *f, const struct weir_policy_store *policy,
-		   struct weir_str request, struct weir_str head, struct weir_str tags,
-		   uint64_t length, int64_t now_s);
+int weir_fill_head(struct weir_fill *f, const struct weir_policy_store *policy, struct weir_str request,
+		   struct weir_str head, struct weir_str tags, uint64_t length, int64_t now_s);
 /* More of the body. Errors as above. */
 int weir_fill_body(struct weir_fill *f, const void *bytes, size_t count);
 /* The response is complete: it can be found, in the place of older ones. -ESTALE: purged meanwhile.
@@ -140,14 +136,13 @@ int weir_fill_commit(struct weir_fill *f, struct weir_hold *ret);
 /* Takes a fill that was not begun, or has ended, too. */
 void weir_fill_abort(struct weir_fill *f);
 /* Whether the fetch of (key, variant) goes on somewhere. */
-bool weir_store_is_filling(struct weir_store *s, const struct weir_store_key *key,
-			   const uint64_t variant[2]);
+bool weir_store_is_filling(struct weir_store *s, const struct weir_store_key *key, const uint64_t variant[2]);
 
 /* --- what is no object --- */
 
 /* Counts a request for admission. True: it is at least the `wanted`-th within `window_ms`. */
-bool weir_store_admits(struct weir_store *s, const struct weir_store_key *key, unsigned wanted,
-		       uint64_t window_ms, uint64_t now_ms);
+bool weir_store_admits(struct weir_store *s, const struct weir_store_key *key, unsigned wanted, uint64_t window_ms,
+		       uint64_t now_ms);
 /* Remembers that responses for a key cannot be stored, so that nobody waits for one; and whether it
  * is so. */
 void weir_store_pass(struct weir_store *s, const struct weir_store_key *key, uint64_t until_ms);
@@ -183,11 +178,9 @@ struct weir_store_stats {
 };
 void weir_store_stats(struct weir_store *s, struct weir_store_stats *ret);
 /* Calls found() for each object, which stays during the call. */
-void weir_store_each(struct weir_store *s, void (*found)(const struct weir_hold *h, void *arg),
-		     void *arg);
+void weir_store_each(struct weir_store *s, void (*found)(const struct weir_hold *h, void *arg), void *arg);
 /* Keys under which the kernel may have it. Returns how many. */
-unsigned weir_hold_kernel_keys(const struct weir_hold *h,
-			       struct weir_cache_key ret[WEIR_STORE_KERNEL_KEYS]);
+unsigned weir_hold_kernel_keys(const struct weir_hold *h, struct weir_cache_key ret[WEIR_STORE_KERNEL_KEYS]);
 
 enum weir_store_counter {
 #define WEIR_ROW(name, help) WEIR_STORE_COUNT_##name,

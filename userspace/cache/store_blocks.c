@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* The store's memory: a buddy allocator over blocks of 512 bytes. Everything here follows from the
  * objects' extents and is made again from them by repair, so no step needs to be atomic. Under the
  * store's lock. */
@@ -32,7 +32,7 @@ static void push(struct weir_store *s, uint32_t block, unsigned order)
 {
 	uint32_t first = s->r->pieces[order];
 
-	*piece(s, block) = (struct free_piece){.next = first};
+	*piece(s, block) = (struct free_piece){ .next = first };
 	if (first)
 		piece(s, first - 1)->prev = block + 1;
 	s->r->pieces[order] = block + 1;
@@ -86,8 +86,7 @@ void blocks_free(struct weir_store *s, uint64_t e)
 	while (order < ORDER_MAX) {
 		uint64_t buddy = block ^ (1ull << order);
 
-		if (buddy + (1ull << order) > s->blocks_count ||
-		    s->map[buddy] != (MAP_FREE | order))
+		if (buddy + (1ull << order) > s->blocks_count || s->map[buddy] != (MAP_FREE | order))
 			break;
 		take(s, (uint32_t)buddy, order);
 		block = MIN(block, (uint32_t)buddy);
@@ -137,17 +136,14 @@ void blocks_sweep(struct weir_store *s)
 
 	while (at < s->blocks_count) {
 		if (s->map[at] != MAP_NOTHING) {
-			at += s->map[at] & MAP_TAKEN && s->map[at] != MAP_INSIDE
-				  ? 1ull << (s->map[at] & 0x3f)
-				  : 1;
+			at += s->map[at] & MAP_TAKEN && s->map[at] != MAP_INSIDE ? 1ull << (s->map[at] & 0x3f) : 1;
 			continue;
 		}
 		for (end = at; end < s->blocks_count && s->map[end] == MAP_NOTHING; end++)
 			;
 		while (at < end) {
 			order = 0;
-			while (order < ORDER_MAX && !(at & (1ull << order)) &&
-			       at + (2ull << order) <= end)
+			while (order < ORDER_MAX && !(at & (1ull << order)) && at + (2ull << order) <= end)
 				order++;
 			push(s, (uint32_t)at, order);
 			at += 1ull << order;

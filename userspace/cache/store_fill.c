@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* How an object comes to be: begun before its request goes to the origin, given memory as its
  * response comes, found from its commit on. Only the filler writes to it meanwhile, but the lock's
  * owner may mark it as doomed. */
@@ -15,8 +15,7 @@
 
 bool object_is_sound(const struct weir_store *s, const struct object *o)
 {
-	uint64_t meta = o->key_bytes + (uint64_t)o->vary_bytes + o->tags_bytes + o->head_bytes,
-		 room = 0;
+	uint64_t meta = o->key_bytes + (uint64_t)o->vary_bytes + o->tags_bytes + o->head_bytes, room = 0;
 	size_t i;
 
 	if (!blocks_is_valid(s, o->extents[0]) || meta > EXTENT_BYTES(o->extents[0]))
@@ -78,8 +77,7 @@ static void drop_from_kernel(struct weir_store *s, struct object *o)
 {
 	unsigned i;
 
-	for (i = 0; s->kernel.drop && i < MIN(o->kernel_count, (uint16_t)WEIR_STORE_KERNEL_KEYS);
-	     i++)
+	for (i = 0; s->kernel.drop && i < MIN(o->kernel_count, (uint16_t)WEIR_STORE_KERNEL_KEYS); i++)
 		s->kernel.drop(s->kernel.arg, &o->kernel_keys[i]);
 	o->kernel_count = 0;
 }
@@ -123,8 +121,7 @@ static unsigned order_of(uint64_t blocks, bool is_up)
  * pieces cannot hold it. */
 static bool take_piece(struct weir_store *s, uint64_t blocks, unsigned left, uint64_t *ret)
 {
-	unsigned least = order_of((blocks + left - 1) / left, true),
-		 order = MAX(order_of(blocks, left == 1), least);
+	unsigned least = order_of((blocks + left - 1) / left, true), order = MAX(order_of(blocks, left == 1), least);
 
 	do {
 		for (unsigned at = order + 1; at-- > least;)
@@ -143,8 +140,7 @@ static int grow(struct weir_store *s, struct object *o, unsigned at, uint64_t by
 	uint64_t blocks = (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES, extent;
 
 	while (blocks > 0) {
-		if (at >= WEIR_STORE_EXTENTS ||
-		    !take_piece(s, blocks, WEIR_STORE_EXTENTS - at, &extent))
+		if (at >= WEIR_STORE_EXTENTS || !take_piece(s, blocks, WEIR_STORE_EXTENTS - at, &extent))
 			return -ENOSPC;
 		o->extents[at++] = extent;
 		blocks -= MIN(1ull << EXTENT_ORDER(extent), blocks);
@@ -163,8 +159,7 @@ static bool is_ours(const struct weir_fill *f)
 {
 	const struct object *o = filled(f);
 
-	return o->generation == f->generation && o->state == OBJECT_FILLING &&
-	       o->owner == f->store->row;
+	return o->generation == f->generation && o->state == OBJECT_FILLING && o->owner == f->store->row;
 }
 
 /* An unused object. Under lock. */
@@ -183,8 +178,8 @@ static struct object *take_object(struct weir_store *s)
 	return o;
 }
 
-static void reset(struct object *o, uint64_t generation, const struct weir_store_key *key,
-		  uint16_t port, const uint64_t variant[2], uint32_t owner)
+static void reset(struct object *o, uint64_t generation, const struct weir_store_key *key, uint16_t port,
+		  const uint64_t variant[2], uint32_t owner)
 {
 	__atomic_store_n(&o->generation, generation, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&o->hash[0], key->hash[0], __ATOMIC_RELAXED);
@@ -202,8 +197,8 @@ static void reset(struct object *o, uint64_t generation, const struct weir_store
 }
 
 /* Under lock. */
-static int begin(struct weir_store *s, const struct weir_store_key *key, uint16_t port,
-		 const uint64_t variant[2], struct weir_fill *ret)
+static int begin(struct weir_store *s, const struct weir_store_key *key, uint16_t port, const uint64_t variant[2],
+		 struct weir_fill *ret)
 {
 	struct object *o;
 
@@ -227,12 +222,12 @@ static int begin(struct weir_store *s, const struct weir_store_key *key, uint16_
 	return 0;
 }
 
-int weir_store_begin(struct weir_store *s, const struct weir_store_key *key, uint16_t port,
-		     const uint64_t variant[2], uint64_t max_bytes, struct weir_fill *ret)
+int weir_store_begin(struct weir_store *s, const struct weir_store_key *key, uint16_t port, const uint64_t variant[2],
+		     uint64_t max_bytes, struct weir_fill *ret)
 {
 	int r;
 
-	*ret = (struct weir_fill){.store = NULL, .max_bytes = max_bytes};
+	*ret = (struct weir_fill){ .store = NULL, .max_bytes = max_bytes };
 	if (s->row == ROW_NONE)
 		return -ENOSPC;
 	/* without the lock first: most who come here meet a fetch that goes on */
@@ -254,9 +249,7 @@ int weir_store_begin(struct weir_store *s, const struct weir_store_key *key, uin
 static int set_meta(struct weir_store *s, struct object *o, const char *vary, struct weir_str head,
 		    struct weir_str tags)
 {
-	uint64_t blocks = (o->key_bytes + strlen(vary) + tags.n + head.n + BLOCK_BYTES - 1) /
-			  BLOCK_BYTES,
-		 extent;
+	uint64_t blocks = (o->key_bytes + strlen(vary) + tags.n + head.n + BLOCK_BYTES - 1) / BLOCK_BYTES, extent;
 	const char *old = object_meta(s, o);
 	char *p;
 
@@ -281,14 +274,13 @@ static int set_meta(struct weir_store *s, struct object *o, const char *vary, st
 	return 0;
 }
 
-int weir_fill_head(struct weir_fill *f, const struct weir_policy_store *policy,
-		   struct weir_str request, struct weir_str head, struct weir_str tags,
-		   uint64_t length, int64_t now_s)
+int weir_fill_head(struct weir_fill *f, const struct weir_policy_store *policy, struct weir_str request,
+		   struct weir_str head, struct weir_str tags, uint64_t length, int64_t now_s)
 {
 	struct weir_store *s = f->store;
 	struct object *o = filled(f);
 	char text[8192];
-	struct weir_buf b = {.p = text, .cap = sizeof(text)};
+	struct weir_buf b = { .p = text, .cap = sizeof(text) };
 	uint64_t variant[2] = {};
 	int r;
 
@@ -351,8 +343,7 @@ static int more_room(struct weir_fill *f, uint64_t room, uint64_t wanted)
 	if (at + 4 >= WEIR_STORE_EXTENTS)
 		piece = MAX(piece, room);
 	/* a power of two is one piece, if there is one */
-	piece = (uint64_t)BLOCK_BYTES
-		<< order_of((MAX(piece, wanted) + BLOCK_BYTES - 1) / BLOCK_BYTES, true);
+	piece = (uint64_t)BLOCK_BYTES << order_of((MAX(piece, wanted) + BLOCK_BYTES - 1) / BLOCK_BYTES, true);
 	r = is_ours(f) && !o->is_doomed ? grow(s, o, at, piece) : -ESTALE;
 	store_unlock(s);
 	if (r == -ENOSPC)
@@ -363,7 +354,7 @@ static int more_room(struct weir_fill *f, uint64_t room, uint64_t wanted)
 int weir_fill_body(struct weir_fill *f, const void *bytes, size_t count)
 {
 	struct weir_str parts[WEIR_STORE_EXTENTS];
-	struct weir_hold h = {f->store, f->index, f->generation};
+	struct weir_hold h = { f->store, f->index, f->generation };
 	struct object *o = filled(f);
 	const char *p = bytes;
 	uint64_t room;
@@ -392,16 +383,13 @@ int weir_fill_body(struct weir_fill *f, const void *bytes, size_t count)
 
 static bool is_sibling(const struct object *o, const struct object *than)
 {
-	return o != than && o->state == OBJECT_LIVE && o->hash[0] == than->hash[0] &&
-	       o->hash[1] == than->hash[1];
+	return o != than && o->state == OBJECT_LIVE && o->hash[0] == than->hash[0] && o->hash[1] == than->hash[1];
 }
 
-static bool is_vary_equal(const struct weir_store *s, const struct object *a,
-			  const struct object *b)
+static bool is_vary_equal(const struct weir_store *s, const struct object *a, const struct object *b)
 {
 	return a->vary_bytes == b->vary_bytes &&
-	       !memcmp(object_meta(s, a) + a->key_bytes, object_meta(s, b) + b->key_bytes,
-		       a->vary_bytes);
+	       !memcmp(object_meta(s, a) + a->key_bytes, object_meta(s, b) + b->key_bytes, a->vary_bytes);
 }
 
 /* Removes what the new object takes the place of: the same variant; all of them when it, or they,
@@ -415,8 +403,7 @@ static void replace(struct weir_store *s, struct object *o)
 	do {
 		count = steps = 0;
 		oldest = NULL;
-		for (at = *bucket_of(s, o); (other = store_object(s, at)) && steps < CHAIN_MAX;
-		     steps++) {
+		for (at = *bucket_of(s, o); (other = store_object(s, at)) && steps < CHAIN_MAX; steps++) {
 			at = other->next;
 			if (!is_sibling(other, o))
 				continue;
@@ -478,9 +465,8 @@ int weir_fill_commit(struct weir_fill *f, struct weir_hold *ret)
 	__atomic_store_n(&o->variant[1], f->variant[1], __ATOMIC_RELAXED);
 	replace(s, o);
 	if (ret) {
-		*ret = (struct weir_hold){s, f->index, f->generation};
-		__atomic_fetch_add(&s->pins[(uint64_t)s->row * s->objects_count + f->index], 1,
-				   __ATOMIC_SEQ_CST);
+		*ret = (struct weir_hold){ s, f->index, f->generation };
+		__atomic_fetch_add(&s->pins[(uint64_t)s->row * s->objects_count + f->index], 1, __ATOMIC_SEQ_CST);
 	}
 	queue_push(s, o, queue_choose(s, o));
 	__atomic_store_n(&o->state, OBJECT_LIVE, __ATOMIC_SEQ_CST);

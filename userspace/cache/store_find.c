@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* Look-up and holding, without a lock. A reader first counts its hold in its own row, then looks
  * whether the object still is what it saw; whoever removes one first says so in its state, then
  * looks at the rows. Sequential consistency makes one of them see the other. A bucket that changes
@@ -39,11 +39,10 @@ static bool is_key(const struct object *o, const struct weir_store_key *key)
 
 /* What the request says about the fields that the object's Vary names. Under a hold, or the lock.
  */
-static void digest_variant(const struct weir_store *s, const struct object *o,
-			   struct weir_str fields, uint64_t ret[2])
+static void digest_variant(const struct weir_store *s, const struct object *o, struct weir_str fields, uint64_t ret[2])
 {
 	char names[WEIR_POLICY_VARY_BYTES], text[8192];
-	struct weir_buf b = {.p = text, .cap = sizeof(text)};
+	struct weir_buf b = { .p = text, .cap = sizeof(text) };
 	size_t n = MIN((size_t)o->vary_bytes, sizeof(names) - 1);
 
 	ret[0] = ret[1] = 0;
@@ -60,8 +59,7 @@ static void digest_variant(const struct weir_store *s, const struct object *o,
 }
 
 /* Holds it if it still is what it was. */
-static bool hold(struct weir_store *s, struct object *o, const struct weir_store_key *key,
-		 struct weir_hold *ret)
+static bool hold(struct weir_store *s, struct object *o, const struct weir_store_key *key, struct weir_hold *ret)
 {
 	uint32_t index = (uint32_t)(o - s->objects);
 	uint64_t generation = __atomic_load_n(&o->generation, __ATOMIC_ACQUIRE);
@@ -70,7 +68,7 @@ static bool hold(struct weir_store *s, struct object *o, const struct weir_store
 	__atomic_fetch_add(pin, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&o->state, __ATOMIC_SEQ_CST) == OBJECT_LIVE && is_key(o, key) &&
 	    __atomic_load_n(&o->generation, __ATOMIC_SEQ_CST) == generation) {
-		*ret = (struct weir_hold){s, index, generation};
+		*ret = (struct weir_hold){ s, index, generation };
 		return true;
 	}
 	__atomic_fetch_sub(pin, 1, __ATOMIC_SEQ_CST);
@@ -80,20 +78,17 @@ static bool hold(struct weir_store *s, struct object *o, const struct weir_store
 int weir_store_find(struct weir_store *s, const struct weir_store_key *key, struct weir_str fields,
 		    struct weir_hold *ret, uint64_t ret_variant[2])
 {
-	uint32_t at = __atomic_load_n(&s->buckets[key->hash[0] & (s->buckets_count - 1)],
-				      __ATOMIC_ACQUIRE),
-		 steps = 0;
+	uint32_t at = __atomic_load_n(&s->buckets[key->hash[0] & (s->buckets_count - 1)], __ATOMIC_ACQUIRE), steps = 0;
 	uint64_t variant[2] = {};
 	struct weir_hold h;
 	struct object *o;
 
 	if (ret_variant)
 		ret_variant[0] = ret_variant[1] = 0;
-	*ret = (struct weir_hold){.store = NULL};
+	*ret = (struct weir_hold){ .store = NULL };
 	for (; s->row != ROW_NONE && (o = store_object(s, at)) && steps < CHAIN_MAX; steps++) {
 		at = __atomic_load_n(&o->next, __ATOMIC_ACQUIRE);
-		if (!is_key(o, key) ||
-		    __atomic_load_n(&o->state, __ATOMIC_ACQUIRE) != OBJECT_LIVE ||
+		if (!is_key(o, key) || __atomic_load_n(&o->state, __ATOMIC_ACQUIRE) != OBJECT_LIVE ||
 		    !hold(s, o, key, &h))
 			continue;
 		digest_variant(s, o, fields, variant);
@@ -125,13 +120,13 @@ void weir_hold_view(const struct weir_hold *h, struct weir_object_view *ret)
 	const struct object *o = held(h);
 	const char *p = object_meta(h->store, o);
 
-	ret->key = (struct weir_str){p, o->key_bytes};
+	ret->key = (struct weir_str){ p, o->key_bytes };
 	p += o->key_bytes;
-	ret->vary = (struct weir_str){p, o->vary_bytes};
+	ret->vary = (struct weir_str){ p, o->vary_bytes };
 	p += o->vary_bytes;
-	ret->tags = (struct weir_str){p, o->tags_bytes};
+	ret->tags = (struct weir_str){ p, o->tags_bytes };
 	p += o->tags_bytes;
-	ret->head = (struct weir_str){p, o->head_bytes};
+	ret->head = (struct weir_str){ p, o->head_bytes };
 	ret->body_bytes = o->body_bytes;
 	ret->stored = o->stored;
 	ret->created_s = o->created_s;
@@ -155,9 +150,9 @@ unsigned weir_hold_body(const struct weir_hold *h, uint64_t off, uint64_t bytes,
 			continue;
 		}
 		here = MIN(room - off, bytes);
-		ret[n++] = (struct weir_str){
-		    h->store->blocks + (uint64_t)EXTENT_BLOCK(o->extents[i]) * BLOCK_BYTES + off,
-		    here};
+		ret[n++] =
+			(struct weir_str){ h->store->blocks + (uint64_t)EXTENT_BLOCK(o->extents[i]) * BLOCK_BYTES + off,
+					   here };
 		bytes -= here;
 		off = 0;
 	}
@@ -185,22 +180,17 @@ bool weir_hold_claim_refresh(const struct weir_hold *h, uint64_t now_ms, uint64_
 	struct object *o = held(h);
 	uint64_t until = __atomic_load_n(&o->refresh_ms, __ATOMIC_RELAXED);
 
-	return now_ms >= until &&
-	       __atomic_compare_exchange_n(&o->refresh_ms, &until, now_ms + for_ms, false,
-					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	return now_ms >= until && __atomic_compare_exchange_n(&o->refresh_ms, &until, now_ms + for_ms, false,
+							      __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
-bool weir_store_is_filling(struct weir_store *s, const struct weir_store_key *key,
-			   const uint64_t variant[2])
+bool weir_store_is_filling(struct weir_store *s, const struct weir_store_key *key, const uint64_t variant[2])
 {
-	uint32_t at = __atomic_load_n(&s->buckets[key->hash[0] & (s->buckets_count - 1)],
-				      __ATOMIC_ACQUIRE),
-		 steps = 0;
+	uint32_t at = __atomic_load_n(&s->buckets[key->hash[0] & (s->buckets_count - 1)], __ATOMIC_ACQUIRE), steps = 0;
 	struct object *o;
 
 	for (; (o = store_object(s, at)) && steps < CHAIN_MAX; steps++) {
-		if (is_key(o, key) &&
-		    __atomic_load_n(&o->state, __ATOMIC_ACQUIRE) == OBJECT_FILLING &&
+		if (is_key(o, key) && __atomic_load_n(&o->state, __ATOMIC_ACQUIRE) == OBJECT_FILLING &&
 		    __atomic_load_n(&o->variant[0], __ATOMIC_RELAXED) == variant[0] &&
 		    __atomic_load_n(&o->variant[1], __ATOMIC_RELAXED) == variant[1])
 			return true;
@@ -217,8 +207,7 @@ static struct note *note_of(struct weir_store *s, const struct weir_store_key *k
 }
 
 /* Another key that falls on the same note starts it anew. */
-static struct note *take_note(struct weir_store *s, const struct weir_store_key *key,
-			      uint64_t now_ms)
+static struct note *take_note(struct weir_store *s, const struct weir_store_key *key, uint64_t now_ms)
 {
 	struct note *n = note_of(s, key);
 
@@ -231,8 +220,8 @@ static struct note *take_note(struct weir_store *s, const struct weir_store_key 
 	return n;
 }
 
-bool weir_store_admits(struct weir_store *s, const struct weir_store_key *key, unsigned wanted,
-		       uint64_t window_ms, uint64_t now_ms)
+bool weir_store_admits(struct weir_store *s, const struct weir_store_key *key, unsigned wanted, uint64_t window_ms,
+		       uint64_t now_ms)
 {
 	struct note *n;
 

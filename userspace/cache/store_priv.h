@@ -141,15 +141,13 @@ struct weir_store {
 /* 0: locked, and in order. -ETIMEDOUT. */
 int store_lock(struct weir_store *s);
 void store_unlock(struct weir_store *s);
-void store_digest(const uint64_t secret[2], uint64_t salt, const char *bytes, size_t count,
-		  uint64_t ret[2]);
+void store_digest(const uint64_t secret[2], uint64_t salt, const char *bytes, size_t count, uint64_t ret[2]);
 struct object *store_object(const struct weir_store *s, uint32_t number);
 
 /* store_blocks.c: under lock */
-void blocks_clear(struct weir_store *s); /* nothing is free */
-bool blocks_take(struct weir_store *s,
-		 uint64_t extent);	 /* marks a piece that repair found; false: it overlaps */
-void blocks_sweep(struct weir_store *s); /* everything that is not taken is free */
+void blocks_clear(struct weir_store *s);		 /* nothing is free */
+bool blocks_take(struct weir_store *s, uint64_t extent); /* marks a piece that repair found; false: it overlaps */
+void blocks_sweep(struct weir_store *s);		 /* everything that is not taken is free */
 /* A piece of exactly this order. False: none can be had without eviction. */
 bool blocks_alloc(struct weir_store *s, unsigned order, uint64_t *ret);
 void blocks_free(struct weir_store *s, uint64_t extent);

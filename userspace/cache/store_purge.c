@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* Removal, publication, and what people are told. Publication runs under the same lock as removal:
  * whatever was published before a removal is known to it, and nothing is published after. */
 #include "cache/store_priv.h"
@@ -20,11 +20,10 @@ static bool has_tag(struct weir_str tags, struct weir_str tag)
 }
 
 /* Under lock. A fetch whose head has not come may have any tag. */
-static bool is_meant(const struct weir_store *s, const struct object *o, enum weir_purge what,
-		     struct weir_str text)
+static bool is_meant(const struct weir_store *s, const struct object *o, enum weir_purge what, struct weir_str text)
 {
 	const char *meta = object_meta(s, o);
-	struct weir_str key = {meta, o->key_bytes};
+	struct weir_str key = { meta, o->key_bytes };
 
 	switch (what) {
 	case WEIR_PURGE_ALL:
@@ -36,8 +35,7 @@ static bool is_meant(const struct weir_store *s, const struct object *o, enum we
 	case WEIR_PURGE_TAG:
 		if (o->state == OBJECT_FILLING && !o->has_head)
 			return true;
-		return has_tag(
-		    (struct weir_str){meta + o->key_bytes + o->vary_bytes, o->tags_bytes}, text);
+		return has_tag((struct weir_str){ meta + o->key_bytes + o->vary_bytes, o->tags_bytes }, text);
 	}
 	return false;
 }
@@ -49,8 +47,7 @@ static void doom(struct weir_store *s, struct object *o)
 	object_unlink(s, o);
 }
 
-static int purge(struct weir_store *s, enum weir_purge what, struct weir_str text,
-		 enum weir_store_counter counter)
+static int purge(struct weir_store *s, enum weir_purge what, struct weir_str text, enum weir_store_counter counter)
 {
 	int removed = 0, r = store_lock(s);
 	uint32_t i;
@@ -60,8 +57,7 @@ static int purge(struct weir_store *s, enum weir_purge what, struct weir_str tex
 	for (i = 0; i < s->objects_count; i++) {
 		struct object *o = &s->objects[i];
 
-		if ((o->state != OBJECT_LIVE && o->state != OBJECT_FILLING) ||
-		    !is_meant(s, o, what, text))
+		if ((o->state != OBJECT_LIVE && o->state != OBJECT_FILLING) || !is_meant(s, o, what, text))
 			continue;
 		if (o->state == OBJECT_FILLING) {
 			if (!o->is_doomed)
@@ -132,8 +128,8 @@ static unsigned note_key(struct weir_store *s, struct object *o, const struct we
 	return i;
 }
 
-int weir_hold_publish(const struct weir_hold *h, const struct weir_cache_key *key,
-		      unsigned repeat_ms, int (*publish)(void *arg), void *arg)
+int weir_hold_publish(const struct weir_hold *h, const struct weir_cache_key *key, unsigned repeat_ms,
+		      int (*publish)(void *arg), void *arg)
 {
 	struct weir_store *s = h->store;
 	struct object *o = &s->objects[h->index];
@@ -158,8 +154,7 @@ int weir_hold_publish(const struct weir_hold *h, const struct weir_cache_key *ke
 	return r;
 }
 
-unsigned weir_hold_kernel_keys(const struct weir_hold *h,
-			       struct weir_cache_key ret[WEIR_STORE_KERNEL_KEYS])
+unsigned weir_hold_kernel_keys(const struct weir_hold *h, struct weir_cache_key ret[WEIR_STORE_KERNEL_KEYS])
 {
 	const struct object *o = &h->store->objects[h->index];
 	unsigned n = MIN(o->kernel_count, (uint16_t)WEIR_STORE_KERNEL_KEYS);
@@ -174,11 +169,10 @@ void weir_store_stats(struct weir_store *s, struct weir_store_stats *ret)
 {
 	const struct region *r = s->r;
 	uint64_t free_bytes =
-	    MIN(__atomic_load_n(&r->blocks_free, __ATOMIC_RELAXED), (uint64_t)s->blocks_count) *
-	    BLOCK_BYTES;
+		MIN(__atomic_load_n(&r->blocks_free, __ATOMIC_RELAXED), (uint64_t)s->blocks_count) * BLOCK_BYTES;
 	uint32_t i;
 
-	*ret = (struct weir_store_stats){.bytes_budget = s->bytes, .objects_max = s->objects_count};
+	*ret = (struct weir_store_stats){ .bytes_budget = s->bytes, .objects_max = s->objects_count };
 	ret->bytes_used = s->bytes - free_bytes;
 	for (i = 0; i < s->objects_count; i++) {
 		uint32_t state = __atomic_load_n(&s->objects[i].state, __ATOMIC_RELAXED);
@@ -186,14 +180,12 @@ void weir_store_stats(struct weir_store *s, struct weir_store_stats *ret)
 		ret->objects += state == OBJECT_LIVE;
 		ret->fills += state == OBJECT_FILLING;
 	}
-#define WEIR_ROW(name, help)                                                                       \
-	ret->name = __atomic_load_n(&r->counters[WEIR_STORE_COUNT_##name], __ATOMIC_RELAXED);
+#define WEIR_ROW(name, help) ret->name = __atomic_load_n(&r->counters[WEIR_STORE_COUNT_##name], __ATOMIC_RELAXED);
 #include "cache/store_counters.def"
 #undef WEIR_ROW
 }
 
-void weir_store_each(struct weir_store *s, void (*found)(const struct weir_hold *h, void *arg),
-		     void *arg)
+void weir_store_each(struct weir_store *s, void (*found)(const struct weir_hold *h, void *arg), void *arg)
 {
 	uint32_t i;
 
@@ -201,15 +193,13 @@ void weir_store_each(struct weir_store *s, void (*found)(const struct weir_hold 
 		return;
 	for (i = 0; i < s->objects_count; i++) {
 		struct object *o = &s->objects[i];
-		struct weir_hold h = {s, i, __atomic_load_n(&o->generation, __ATOMIC_ACQUIRE)};
+		struct weir_hold h = { s, i, __atomic_load_n(&o->generation, __ATOMIC_ACQUIRE) };
 
 		if (__atomic_load_n(&o->state, __ATOMIC_RELAXED) != OBJECT_LIVE)
 			continue;
-		__atomic_fetch_add(&s->pins[(uint64_t)s->row * s->objects_count + i], 1,
-				   __ATOMIC_SEQ_CST);
+		__atomic_fetch_add(&s->pins[(uint64_t)s->row * s->objects_count + i], 1, __ATOMIC_SEQ_CST);
 		if (__atomic_load_n(&o->state, __ATOMIC_SEQ_CST) == OBJECT_LIVE &&
-		    __atomic_load_n(&o->generation, __ATOMIC_SEQ_CST) == h.generation &&
-		    object_is_sound(s, o))
+		    __atomic_load_n(&o->generation, __ATOMIC_SEQ_CST) == h.generation && object_is_sound(s, o))
 			found(&h, arg);
 		weir_hold_put(&h);
 	}

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* Who goes when memory is short: S3-FIFO (Yang et al., SOSP 2023). New objects enter SMALL, a tenth
  * of the memory; what was used more than once there moves to MAIN, the rest leaves, and its
  * fingerprint is remembered: should it come back, it enters MAIN at once. MAIN gives each use one
@@ -131,15 +131,13 @@ static bool turn(struct weir_store *s, enum queue_id id, uint64_t now_ms)
 		heat = 0;
 	if (object_is_held(s, o) || (id == QUEUE_SMALL ? heat > 1 : heat > 0)) {
 		queue_remove(s, o);
-		__atomic_store_n(&o->heat, id == QUEUE_SMALL || heat == 0 ? 0 : (uint8_t)(heat - 1),
-				 __ATOMIC_RELAXED);
+		__atomic_store_n(&o->heat, id == QUEUE_SMALL || heat == 0 ? 0 : (uint8_t)(heat - 1), __ATOMIC_RELAXED);
 		queue_push(s, o, QUEUE_MAIN);
 		return false;
 	}
 	if (id == QUEUE_SMALL)
 		*ghost(s, o) = fingerprint(o);
-	weir_store_count(
-	    s, id == QUEUE_SMALL ? WEIR_STORE_COUNT_evicted : WEIR_STORE_COUNT_evicted_main, 1);
+	weir_store_count(s, id == QUEUE_SMALL ? WEIR_STORE_COUNT_evicted : WEIR_STORE_COUNT_evicted_main, 1);
 	object_kill(s, o);
 	return true;
 }
@@ -150,8 +148,7 @@ bool queue_evict(struct weir_store *s)
 	uint64_t now_ms = weir_now_ms(), rounds = (small->count + hot->count) * (HEAT_MAX + 1) + 1;
 
 	while (rounds-- > 0 && small->count + hot->count > 0) {
-		bool is_small = small->count > 0 &&
-				(hot->count == 0 || small->blocks * SMALL_SHARE > s->blocks_count);
+		bool is_small = small->count > 0 && (hot->count == 0 || small->blocks * SMALL_SHARE > s->blocks_count);
 
 		if (turn(s, is_small ? QUEUE_SMALL : QUEUE_MAIN, now_ms))
 			return true;

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* Order after a death inside the lock, and in a new region: buckets, queues and free memory are
  * made again from the objects. An object counts if its state says so and its memory is its own;
  * `state` and each extent are single words that are written in such an order that this is always
@@ -22,8 +22,7 @@ static bool take_memory(struct weir_store *s, struct object *o)
 		return true;
 	/* the sweep that follows finds what was marked for it free again */
 	for (i = 0; i < n; i++)
-		memset(s->map + EXTENT_BLOCK(o->extents[i]), 0,
-		       1ull << EXTENT_ORDER(o->extents[i]));
+		memset(s->map + EXTENT_BLOCK(o->extents[i]), 0, 1ull << EXTENT_ORDER(o->extents[i]));
 	return false;
 }
 
@@ -63,8 +62,7 @@ void store_repair(struct weir_store *s)
 	for (i = s->objects_count; i-- > 0;) {
 		struct object *o = &s->objects[i];
 
-		if (o->state == OBJECT_FREE || o->state > OBJECT_DEAD || !object_is_sound(s, o) ||
-		    !take_memory(s, o))
+		if (o->state == OBJECT_FREE || o->state > OBJECT_DEAD || !object_is_sound(s, o) || !take_memory(s, o))
 			set_free(s, o);
 		else
 			place(s, o);

@@ -24,14 +24,14 @@ enum weir_query_key {
 struct weir_conf_cache {
 	enum weir_cache_mode mode;
 	unsigned ttl_ms;
-	unsigned memory_kb;	  /* of the whole memory level, its bookkeeping included */
+	unsigned memory_kb; /* of the whole memory level, its bookkeeping included */
 	unsigned max_object_kb;
 	enum weir_query_key query;
-	unsigned min_hits;	  /* requests for a URL within the window before its response is stored */
-	unsigned min_hits_ms;	  /* the window */
+	unsigned min_hits;    /* requests for a URL within the window before its response is stored */
+	unsigned min_hits_ms; /* the window */
 	bool ignore_request_directives;
-	bool shows_tags;	  /* Cache-Tag and Surrogate-Key reach clients */
-	unsigned wait_ms;	  /* for another request's fetch of the same URL */
+	bool shows_tags;  /* Cache-Tag and Surrogate-Key reach clients */
+	unsigned wait_ms; /* for another request's fetch of the same URL */
 };
 
 #endif

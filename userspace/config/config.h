@@ -14,6 +14,7 @@
 #include "weir/route.h"
 
 #include "common/macro.h"
+#include "config/cache.h"
 
 #define WEIR_VERSION "0.1.0"
 #define WEIR_CONF_FILE "/etc/weir/weir.conf" /* read when the command line names neither a file nor a root */
@@ -123,6 +124,12 @@ struct weir_conf_pool {
 	unsigned nofile;	  /* 0: no limit of its own */
 	struct weir_conf_words environment;
 
+	/* caching of what the handler answers */
+	struct weir_conf_cache cache;
+	struct weir_conf_words cache_key_params;
+	struct weir_conf_words cache_bypass_cookies;
+	struct weir_conf_words cache_purge_from;
+
 	int line;	       /* in the configuration file; 0: from options */
 	int lines[WEIR_PARAM__MAX]; /* where each parameter was set, by enum weir_param_id; see WEIR_LINE_* */
 };
@@ -221,6 +228,8 @@ enum weir_param_type {
 	WEIR_TYPE_START_MODE, /* enum weir_start_mode */
 	WEIR_TYPE_CPU_ACTION, /* enum weir_cpu_action */
 	WEIR_TYPE_HANDLER,  /* enum weir_handler */
+	WEIR_TYPE_CACHE_MODE, /* enum weir_cache_mode */
+	WEIR_TYPE_QUERY_KEY, /* enum weir_query_key */
 	WEIR_TYPE_LISTENS,  /* list: weir_config.listens */
 	WEIR_TYPE_NAMES,    /* list: weir_config.interfaces */
 	WEIR_TYPE_PREFIXES, /* list: weir_config.prefixes */
@@ -258,6 +267,9 @@ int weir_conf_listen_parse(const char *text, struct weir_conf_listen ret[2], con
 
 /* Parses an address without port or brackets. False: it is none. */
 bool weir_conf_addr_parse(const char *text, size_t bytes, struct weir_addr *ret, bool *ret_is_v6);
+
+/* Whether an address is in a network, written "10.0.0.0/8" or as an address alone; false for what is neither. */
+bool weir_conf_net_has(const char *text, const struct weir_addr *addr);
 
 /* Parses "HH:MM" into minutes since midnight. -EINVAL. */
 int weir_conf_minute_parse(const char *text);

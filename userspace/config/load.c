@@ -32,6 +32,9 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		free_words(&c->pools[i].restart_schedule);
 		free_words(&c->pools[i].restart_files);
 		free_words(&c->pools[i].environment);
+		free_words(&c->pools[i].cache_key_params);
+		free_words(&c->pools[i].cache_bypass_cookies);
+		free_words(&c->pools[i].cache_purge_from);
 	}
 	for (i = 0; i < c->prefixes_count; i++)
 		weir_conf_prefix_fini(&c->prefixes[i]);

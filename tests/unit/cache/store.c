@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* The memory level: what is stored is found, as it was; budget, eviction, removal. One process;
  * store_crash.c has more. */
 #include <criterion/criterion.h>
@@ -12,7 +12,7 @@
 #include "cache/store_priv.h"
 #include "common/clock.h"
 
-static const struct weir_str none = {"", 0};
+static const struct weir_str none = { "", 0 };
 
 static struct weir_store *new_store(uint64_t bytes, const struct weir_store_kernel *kernel)
 {
@@ -38,12 +38,12 @@ static struct weir_store_key *key_of(struct weir_store *s, const char *text)
 
 static struct weir_policy_store policy_of(const char *vary)
 {
-	struct weir_policy_store p = {.is_storable = true,
-				      .stored = {.lifetime_s = 60,
-						 .status = 200,
-						 .fresh_ms = weir_now_ms() + 60000,
-						 .born_ms = weir_now_ms(),
-						 .modified_s = -1}};
+	struct weir_policy_store p = { .is_storable = true,
+				       .stored = { .lifetime_s = 60,
+						   .status = 200,
+						   .fresh_ms = weir_now_ms() + 60000,
+						   .born_ms = weir_now_ms(),
+						   .modified_s = -1 } };
 
 	snprintf(p.vary, sizeof(p.vary), "%s", vary);
 	return p;
@@ -60,8 +60,8 @@ struct object_text {
 	bool has_length;
 };
 
-static int put(struct weir_store *s, const char *url, uint64_t bytes, uint64_t seed,
-	       struct object_text t, struct weir_hold *ret)
+static int put(struct weir_store *s, const char *url, uint64_t bytes, uint64_t seed, struct object_text t,
+	       struct weir_hold *ret)
 {
 	struct weir_policy_store p = policy_of(t.vary ? t.vary : "");
 	uint64_t variant[2] = {}, off;
@@ -72,10 +72,10 @@ static int put(struct weir_store *s, const char *url, uint64_t bytes, uint64_t s
 	r = weir_store_begin(s, key_of(s, url), 80, variant, UINT64_MAX, &f);
 	if (r < 0)
 		return r;
-	r = weir_fill_head(&f, &p, (struct weir_str){t.request, t.request ? strlen(t.request) : 0},
+	r = weir_fill_head(&f, &p, (struct weir_str){ t.request, t.request ? strlen(t.request) : 0 },
 			   WEIR_STR("HTTP/1.1 200 OK\r\nX: y\r\n"),
-			   (struct weir_str){t.tags, t.tags ? strlen(t.tags) : 0},
-			   t.has_length ? bytes : UINT64_MAX, 1);
+			   (struct weir_str){ t.tags, t.tags ? strlen(t.tags) : 0 }, t.has_length ? bytes : UINT64_MAX,
+			   1);
 	for (off = 0; r == 0 && off < bytes; off += sizeof(piece)) {
 		size_t n = bytes - off < sizeof(piece) ? bytes - off : sizeof(piece), i;
 
@@ -113,8 +113,7 @@ static bool has(struct weir_store *s, const char *url, const char *fields)
 {
 	struct weir_hold h;
 
-	if (weir_store_find(s, key_of(s, url), (struct weir_str){fields, strlen(fields)}, &h,
-			    NULL) < 0)
+	if (weir_store_find(s, key_of(s, url), (struct weir_str){ fields, strlen(fields) }, &h, NULL) < 0)
 		return false;
 	weir_hold_put(&h);
 	return true;
@@ -127,9 +126,8 @@ static void expect_whole(struct weir_store *s)
 	for (i = 0; i < s->objects_count; i++)
 		if (s->objects[i].state != OBJECT_FREE)
 			taken += object_blocks(&s->objects[i]);
-	cr_expect_eq(taken + s->r->blocks_free, s->blocks_count,
-		     "blocks: %lu taken, %lu free, of %u", (long)taken, (long)s->r->blocks_free,
-		     s->blocks_count);
+	cr_expect_eq(taken + s->r->blocks_free, s->blocks_count, "blocks: %lu taken, %lu free, of %u", (long)taken,
+		     (long)s->r->blocks_free, s->blocks_count);
 	before = s->r->blocks_free;
 	store_repair(s);
 	cr_expect_eq(s->r->blocks_free, before, "repair changes a sound store");
@@ -137,8 +135,7 @@ static void expect_whole(struct weir_store *s)
 
 Test(store, what_is_put_is_found_as_it_was)
 {
-	static const uint64_t sizes[] = {0,    1,     511,    512,     513,    4096,
-					 5000, 65536, 100000, 1000000, 3333333};
+	static const uint64_t sizes[] = { 0, 1, 511, 512, 513, 4096, 5000, 65536, 100000, 1000000, 3333333 };
 	struct weir_store *s = new_store(16 << 20, NULL);
 	struct weir_object_view v;
 	struct weir_hold h;
@@ -147,16 +144,16 @@ Test(store, what_is_put_is_found_as_it_was)
 
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		snprintf(url, sizeof(url), "a/%zu", i);
-		cr_assert_eq(put(s, url, sizes[i], i,
-				 (struct object_text){.tags = "t1 t2", .has_length = i & 1}, NULL),
-			     0);
+		cr_assert_eq(
+			put(s, url, sizes[i], i, (struct object_text){ .tags = "t1 t2", .has_length = i & 1 }, NULL),
+			0);
 	}
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		snprintf(url, sizeof(url), "a/%zu", i);
 		cr_assert_eq(weir_store_find(s, key_of(s, url), none, &h, NULL), 0, "%s", url);
 		cr_expect(is_body(&h, i, sizes[i]), "%s", url);
 		weir_hold_view(&h, &v);
-		cr_expect(weir_str_eq(v.key, (struct weir_str){url, strlen(url)}));
+		cr_expect(weir_str_eq(v.key, (struct weir_str){ url, strlen(url) }));
 		cr_expect(weir_str_eq(v.head, WEIR_STR("HTTP/1.1 200 OK\r\nX: y\r\n")));
 		cr_expect(weir_str_eq(v.tags, WEIR_STR("t1 t2")));
 		weir_hold_put(&h);
@@ -175,7 +172,7 @@ Test(store, part_of_a_body)
 	unsigned i, n;
 	size_t j;
 
-	cr_assert_eq(put(s, "a/", 300000, 7, (struct object_text){0}, &h), 0);
+	cr_assert_eq(put(s, "a/", 300000, 7, (struct object_text){ 0 }, &h), 0);
 	n = weir_hold_body(&h, at, 50000, parts);
 	for (i = 0; i < n; i++)
 		for (j = 0; j < parts[i].n; j++)
@@ -190,8 +187,8 @@ Test(store, a_new_response_takes_the_place_of_the_old_one)
 	struct weir_store *s = new_store(1 << 20, NULL);
 	struct weir_hold old, h;
 
-	cr_assert_eq(put(s, "a/", 1000, 1, (struct object_text){0}, &old), 0);
-	cr_assert_eq(put(s, "a/", 2000, 2, (struct object_text){0}, NULL), 0);
+	cr_assert_eq(put(s, "a/", 1000, 1, (struct object_text){ 0 }, &old), 0);
+	cr_assert_eq(put(s, "a/", 2000, 2, (struct object_text){ 0 }, NULL), 0);
 	cr_assert_eq(weir_store_find(s, key_of(s, "a/"), none, &h, NULL), 0);
 	cr_expect(is_body(&h, 2, 2000));
 	/* and who still sends the old one goes on */
@@ -210,8 +207,10 @@ Test(store, variants_by_vary)
 	char fields[32];
 	int i;
 
-	cr_assert_eq(put(s, "a/", 10, 1, (struct object_text){ .vary = "accept", .request = "Accept: x\r\n"}, NULL), 0);
-	cr_assert_eq(put(s, "a/", 10, 2, (struct object_text){ .vary = "accept", .request = "Accept: y\r\n"}, NULL), 0);
+	cr_assert_eq(put(s, "a/", 10, 1, (struct object_text){ .vary = "accept", .request = "Accept: x\r\n" }, NULL),
+		     0);
+	cr_assert_eq(put(s, "a/", 10, 2, (struct object_text){ .vary = "accept", .request = "Accept: y\r\n" }, NULL),
+		     0);
 	cr_assert_eq(weir_store_find(s, key_of(s, "a/"), WEIR_STR("Accept: x\r\n"), &h, NULL), 0);
 	cr_expect(is_body(&h, 1, 10));
 	weir_hold_put(&h);
@@ -221,13 +220,13 @@ Test(store, variants_by_vary)
 	cr_expect_not(has(s, "a/", "Accept: z\r\n"));
 	cr_expect_not(has(s, "a/", ""));
 	/* one that does not vary is for all */
-	cr_assert_eq(put(s, "a/", 10, 3, (struct object_text){0}, NULL), 0);
+	cr_assert_eq(put(s, "a/", 10, 3, (struct object_text){ 0 }, NULL), 0);
 	cr_assert_eq(weir_store_find(s, key_of(s, "a/"), WEIR_STR("Accept: x\r\n"), &h, NULL), 0);
 	cr_expect(is_body(&h, 3, 10));
 	weir_hold_put(&h);
 	for (i = 0; i < 3 * VARIANTS_MAX; i++) {
 		snprintf(fields, sizeof(fields), "Accept: %d\r\n", i);
-		cr_assert_eq(put(s, "a/", 10, 1, (struct object_text){ .vary = "accept", .request = fields}, NULL), 0);
+		cr_assert_eq(put(s, "a/", 10, 1, (struct object_text){ .vary = "accept", .request = fields }, NULL), 0);
 	}
 	cr_expect(has(s, "a/", fields));
 	cr_expect_not(has(s, "a/", "Accept: 0\r\n"));
@@ -238,7 +237,7 @@ Test(store, variants_by_vary)
 Test(store, two_do_not_fetch_the_same)
 {
 	struct weir_store *s = new_store(1 << 20, NULL);
-	uint64_t variant[2] = {}, other[2] = {1, 2};
+	uint64_t variant[2] = {}, other[2] = { 1, 2 };
 	struct weir_fill f, g;
 
 	cr_assert_eq(weir_store_begin(s, key_of(s, "a/"), 80, variant, UINT64_MAX, &f), 0);
@@ -272,13 +271,13 @@ static int publish(void *arg)
 
 Test(store, removal_reaches_the_kernel_and_publication_does_not_overtake_it)
 {
-	const struct weir_store_kernel kernel = {.drop = on_drop};
-	struct weir_cache_key k = {{1, 2}};
+	const struct weir_store_kernel kernel = { .drop = on_drop };
+	struct weir_cache_key k = { { 1, 2 } };
 	struct weir_store *s = new_store(1 << 20, &kernel);
 	struct weir_hold h;
 	int puts = 0;
 
-	cr_assert_eq(put(s, "a/", 10, 1, (struct object_text){0}, &h), 0);
+	cr_assert_eq(put(s, "a/", 10, 1, (struct object_text){ 0 }, &h), 0);
 	cr_expect_eq(weir_hold_publish(&h, &k, 1000, publish, &puts), 0);
 	cr_expect_eq(weir_hold_publish(&h, &k, 1000, publish, &puts), -EALREADY);
 	cr_expect_eq(puts, 1);
@@ -295,9 +294,9 @@ Test(store, purge_by_key_prefix_tag_and_all)
 {
 	struct weir_store *s = new_store(4 << 20, NULL);
 
-	cr_assert_eq(put(s, "a/x/1", 10, 1, (struct object_text){.tags = "news sport"}, NULL), 0);
-	cr_assert_eq(put(s, "a/x/2", 10, 1, (struct object_text){.tags = "news"}, NULL), 0);
-	cr_assert_eq(put(s, "a/y", 10, 1, (struct object_text){.tags = "sports"}, NULL), 0);
+	cr_assert_eq(put(s, "a/x/1", 10, 1, (struct object_text){ .tags = "news sport" }, NULL), 0);
+	cr_assert_eq(put(s, "a/x/2", 10, 1, (struct object_text){ .tags = "news" }, NULL), 0);
+	cr_assert_eq(put(s, "a/y", 10, 1, (struct object_text){ .tags = "sports" }, NULL), 0);
 	cr_expect_eq(weir_store_purge(s, WEIR_PURGE_TAG, WEIR_STR("sport")), 1);
 	cr_expect_not(has(s, "a/x/1", ""));
 	cr_expect_eq(weir_store_purge(s, WEIR_PURGE_PREFIX, WEIR_STR("a/x/")), 1);
@@ -317,18 +316,18 @@ Test(store, a_purge_during_a_fetch_keeps_its_response_out)
 		const char *text;
 		bool before_head, is_kept;
 	} rows[] = {
-	    {WEIR_PURGE_KEY, "a/b", true, false},   {WEIR_PURGE_KEY, "a/b", false, false},
-	    {WEIR_PURGE_KEY, "a/", true, true},	    {WEIR_PURGE_PREFIX, "a/", true, false},
-	    {WEIR_PURGE_PREFIX, "b/", false, true}, {WEIR_PURGE_TAG, "t", true, false},
-	    {WEIR_PURGE_TAG, "u", true, false},	    {WEIR_PURGE_TAG, "t", false, false},
-	    {WEIR_PURGE_TAG, "u", false, true},	    {WEIR_PURGE_ALL, "", false, false},
+		{ WEIR_PURGE_KEY, "a/b", true, false },	  { WEIR_PURGE_KEY, "a/b", false, false },
+		{ WEIR_PURGE_KEY, "a/", true, true },	  { WEIR_PURGE_PREFIX, "a/", true, false },
+		{ WEIR_PURGE_PREFIX, "b/", false, true }, { WEIR_PURGE_TAG, "t", true, false },
+		{ WEIR_PURGE_TAG, "u", true, false },	  { WEIR_PURGE_TAG, "t", false, false },
+		{ WEIR_PURGE_TAG, "u", false, true },	  { WEIR_PURGE_ALL, "", false, false },
 	};
 	struct weir_store *s = new_store(1 << 20, NULL);
 	uint64_t variant[2] = {};
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const struct weir_str text = {rows[i].text, strlen(rows[i].text)};
+		const struct weir_str text = { rows[i].text, strlen(rows[i].text) };
 		struct weir_policy_store p = policy_of("");
 		struct weir_fill f, again;
 		int r;
@@ -369,9 +368,8 @@ Test(store, limits)
 	cr_expect_eq(weir_fill_body(&f, big, 101), -EFBIG);
 	weir_fill_abort(&f);
 	/* larger than the memory itself */
-	cr_expect_eq(put(s, "b/", 2 << 20, 1, (struct object_text){.has_length = true}, NULL),
-		     -ENOSPC);
-	cr_expect_eq(put(s, "b/", 2 << 20, 1, (struct object_text){0}, NULL), -ENOSPC);
+	cr_expect_eq(put(s, "b/", 2 << 20, 1, (struct object_text){ .has_length = true }, NULL), -ENOSPC);
+	cr_expect_eq(put(s, "b/", 2 << 20, 1, (struct object_text){ 0 }, NULL), -ENOSPC);
 	expect_whole(s);
 	weir_store_free(s);
 }
@@ -383,10 +381,10 @@ Test(store, what_is_held_is_not_pushed_out)
 	char url[32];
 	int i;
 
-	cr_assert_eq(put(s, "a/held", 50000, 5, (struct object_text){0}, &h), 0);
+	cr_assert_eq(put(s, "a/held", 50000, 5, (struct object_text){ 0 }, &h), 0);
 	for (i = 0; i < 500; i++) {
 		snprintf(url, sizeof(url), "a/%d", i);
-		cr_assert_eq(put(s, url, 20000, (uint64_t)i, (struct object_text){0}, NULL), 0);
+		cr_assert_eq(put(s, url, 20000, (uint64_t)i, (struct object_text){ 0 }, NULL), 0);
 	}
 	cr_expect(is_body(&h, 5, 50000));
 	cr_expect(weir_hold_is_live(&h));
@@ -407,19 +405,19 @@ static uint64_t on_hits(void *arg, const struct weir_cache_key *key)
 /* XDP answers for it: nobody comes here any more, and that must not push it out. */
 Test(store, what_the_kernel_answers_stays)
 {
-	const struct weir_store_kernel kernel = {.drop = on_drop, .hits = on_hits};
+	const struct weir_store_kernel kernel = { .drop = on_drop, .hits = on_hits };
 	struct weir_store *s = new_store(1 << 20, &kernel);
-	struct weir_cache_key k = {{1, 2}};
+	struct weir_cache_key k = { { 1, 2 } };
 	struct weir_hold h;
 	int puts = 0, i;
 	char url[32];
 
-	cr_assert_eq(put(s, "a/hot", 1000, 5, (struct object_text){0}, &h), 0);
+	cr_assert_eq(put(s, "a/hot", 1000, 5, (struct object_text){ 0 }, &h), 0);
 	cr_assert_eq(weir_hold_publish(&h, &k, 0, publish, &puts), 0);
 	weir_hold_put(&h);
 	for (i = 0; i < 3000; i++) {
 		snprintf(url, sizeof(url), "a/%d", i);
-		cr_assert_eq(put(s, url, 20000, (uint64_t)i, (struct object_text){0}, NULL), 0);
+		cr_assert_eq(put(s, url, 20000, (uint64_t)i, (struct object_text){ 0 }, NULL), 0);
 	}
 	cr_expect(has(s, "a/hot", ""));
 	weir_store_free(s);
@@ -434,7 +432,7 @@ static bool visit(struct weir_store *s, const char *url, uint64_t bytes)
 		weir_hold_put(&h);
 		return true;
 	}
-	cr_assert_eq(put(s, url, bytes, 1, (struct object_text){.has_length = true}, NULL), 0);
+	cr_assert_eq(put(s, url, bytes, 1, (struct object_text){ .has_length = true }, NULL), 0);
 	return false;
 }
 
@@ -518,7 +516,7 @@ Test(store, one_refreshes)
 	struct weir_store *s = new_store(1 << 20, NULL);
 	struct weir_hold h;
 
-	cr_assert_eq(put(s, "a/", 10, 1, (struct object_text){0}, &h), 0);
+	cr_assert_eq(put(s, "a/", 10, 1, (struct object_text){ 0 }, &h), 0);
 	cr_expect(weir_hold_claim_refresh(&h, 1000, 500));
 	cr_expect_not(weir_hold_claim_refresh(&h, 1001, 500));
 	cr_expect(weir_hold_claim_refresh(&h, 1500, 500));
@@ -536,7 +534,7 @@ Test(store, garbage_is_refused_or_repaired)
 		char url[16];
 
 		snprintf(url, sizeof(url), "a/%u", i);
-		cr_assert_eq(put(s, url, 3000, i, (struct object_text){0}, NULL), 0);
+		cr_assert_eq(put(s, url, 3000, i, (struct object_text){ 0 }, NULL), 0);
 	}
 	srand48(2);
 	for (i = 0; i < sizeof(struct object) * s->objects_count; i += 3)
@@ -544,7 +542,7 @@ Test(store, garbage_is_refused_or_repaired)
 	cr_expect_geq(weir_store_purge(s, WEIR_PURGE_PREFIX, WEIR_STR("a/")), 0);
 	store_repair(s);
 	cr_expect_geq(weir_store_purge(s, WEIR_PURGE_TAG, WEIR_STR("a")), 0);
-	cr_assert_eq(put(s, "b/", 3000, 1, (struct object_text){0}, NULL), 0);
+	cr_assert_eq(put(s, "b/", 3000, 1, (struct object_text){ 0 }, NULL), 0);
 	cr_expect(has(s, "b/", ""));
 	expect_whole(s);
 	weir_store_free(s);

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* Processes that share a store and die in the middle of anything: the others go on, nothing that is
  * found is wrong, and no memory is lost. */
 #include <criterion/criterion.h>
@@ -20,7 +20,7 @@
 #define KILLS 600
 #define LIFE_US 5000
 
-static const struct weir_str none = {"", 0};
+static const struct weir_str none = { "", 0 };
 
 static void make_key(struct weir_store *s, unsigned url, struct weir_store_key *key)
 {
@@ -37,8 +37,8 @@ static uint32_t length_of(unsigned url, uint32_t version)
 
 static void fill_one(struct weir_store *s, unsigned url, uint32_t version)
 {
-	struct weir_policy_store p = {.stored = {.lifetime_s = 60, .modified_s = -1}};
-	uint32_t bytes = length_of(url, version), i, words[2] = {url, version};
+	struct weir_policy_store p = { .stored = { .lifetime_s = 60, .modified_s = -1 } };
+	uint32_t bytes = length_of(url, version), i, words[2] = { url, version };
 	static _Thread_local char body[40000];
 	struct weir_store_key key;
 	uint64_t variant[2] = {};
@@ -85,7 +85,7 @@ static bool check_one(struct weir_store *s, unsigned url)
 	}
 	memcpy(words, body, sizeof(words));
 	is_right = at == v.body_bytes && words[0] == url && at == length_of(url, words[1]) &&
-		   weir_str_eq(v.key, (struct weir_str){key.text, key.bytes});
+		   weir_str_eq(v.key, (struct weir_str){ key.text, key.bytes });
 	for (i = sizeof(words); is_right && i < at; i++)
 		is_right = body[i] == (char)(url + words[1] + i);
 	weir_hold_used(&h);
@@ -115,8 +115,7 @@ static void *work(void *arg)
 			struct weir_store_key key;
 
 			make_key(j->s, url, &key);
-			(void)weir_store_purge(j->s, WEIR_PURGE_KEY,
-					       (struct weir_str){key.text, key.bytes});
+			(void)weir_store_purge(j->s, WEIR_PURGE_KEY, (struct weir_str){ key.text, key.bytes });
 		}
 		if (dice % 1999 == 0)
 			(void)weir_store_purge(j->s, WEIR_PURGE_TAG, WEIR_STR("tag"));
@@ -136,8 +135,8 @@ static pid_t start(int fd, uint64_t reader, unsigned seed, unsigned rounds)
 		return pid;
 	if (weir_store_open(fd, NULL, &s) < 0 || weir_store_enter(s, reader) < 0)
 		_exit(67);
-	jobs[0] = (struct job){s, seed, rounds};
-	jobs[1] = (struct job){s, seed + 1, rounds};
+	jobs[0] = (struct job){ s, seed, rounds };
+	jobs[1] = (struct job){ s, seed + 1, rounds };
 	if (pthread_create(&other, NULL, work, &jobs[1]))
 		_exit(68);
 	work(&jobs[0]);
@@ -152,15 +151,13 @@ static void expect_whole(struct weir_store *s)
 	cr_assert_eq(store_lock(s), 0);
 	objects_bury(s);
 	for (i = 0; i < s->objects_count; i++) {
-		cr_expect_neq(s->objects[i].state, OBJECT_FILLING,
-			      "a dead process's fetch goes on");
+		cr_expect_neq(s->objects[i].state, OBJECT_FILLING, "a dead process's fetch goes on");
 		cr_expect_not(object_is_held(s, &s->objects[i]), "a dead process holds an object");
 		if (s->objects[i].state != OBJECT_FREE)
 			taken += object_blocks(&s->objects[i]);
 	}
-	cr_expect_eq(taken + s->r->blocks_free, s->blocks_count,
-		     "memory is lost: %lu taken, %lu free, of %u", (long)taken,
-		     (long)s->r->blocks_free, s->blocks_count);
+	cr_expect_eq(taken + s->r->blocks_free, s->blocks_count, "memory is lost: %lu taken, %lu free, of %u",
+		     (long)taken, (long)s->r->blocks_free, s->blocks_count);
 	store_unlock(s);
 }
 
@@ -187,8 +184,7 @@ Test(store_crash, kill_9_at_any_instruction, .timeout = 60)
 		usleep((useconds_t)(rand_r(&seed) % LIFE_US));
 		cr_assert_eq(kill(pids[i], SIGKILL), 0);
 		cr_assert_eq(waitpid(pids[i], &status, 0), pids[i]);
-		cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
-			  "a worker ended by itself: %x", status);
+		cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "a worker ended by itself: %x", status);
 		kills++;
 		weir_store_bury(s, readers[i]);
 		readers[i] = next++;

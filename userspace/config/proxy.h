@@ -65,7 +65,6 @@ struct weir_conf_proxy {
 /* Parses "unix:/PATH" or "HOST:PORT", with " weight=N" and " max_conns=N" behind it; a name is
  * resolved, which may take a while and give several servers. Returns how many, or -EINVAL: ret_why
  * (static) says why. */
-int weir_conf_upstream_parse(const char *text, struct weir_conf_upstream *ret, size_t max,
-			     const char **ret_why);
+int weir_conf_upstream_parse(const char *text, struct weir_conf_upstream *ret, size_t max, const char **ret_why);
 
 #endif

@@ -36,11 +36,9 @@ static int parse_options(char *text, struct weir_conf_upstream *ret, const char 
 
 	ret->weight = 1;
 	for (word = strtok_r(text, " \t", &save); word; word = strtok_r(NULL, " \t", &save)) {
-		if (!strncmp(word, "weight=", 7) && to_number(word + 7, WEIGHT_MAX, &ret->weight) &&
-		    ret->weight > 0)
+		if (!strncmp(word, "weight=", 7) && to_number(word + 7, WEIGHT_MAX, &ret->weight) && ret->weight > 0)
 			continue;
-		if (!strncmp(word, "max_conns=", 10) &&
-		    to_number(word + 10, CONNS_MAX, &ret->max_conns))
+		if (!strncmp(word, "max_conns=", 10) && to_number(word + 10, CONNS_MAX, &ret->max_conns))
 			continue;
 		*ret_why = "behind the address only weight=N (1 to 1000) and max_conns=N may stand";
 		return -EINVAL;
@@ -80,10 +78,9 @@ static void name_address(struct weir_conf_upstream *u)
 }
 
 /* `ret[0]` has the options already. */
-static int resolve(const char *host, const char *port, struct weir_conf_upstream *ret, size_t max,
-		   const char **ret_why)
+static int resolve(const char *host, const char *port, struct weir_conf_upstream *ret, size_t max, const char **ret_why)
 {
-	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
 	const struct weir_conf_upstream options = ret[0];
 	struct addrinfo *all, *a;
 	size_t count = 0;
@@ -91,8 +88,7 @@ static int resolve(const char *host, const char *port, struct weir_conf_upstream
 
 	r = getaddrinfo(host, port, &hints, &all);
 	if (r) {
-		snprintf(why_text, sizeof(why_text), "the host cannot be resolved: %s",
-			 gai_strerror(r));
+		snprintf(why_text, sizeof(why_text), "the host cannot be resolved: %s", gai_strerror(r));
 		*ret_why = why_text;
 		return -EINVAL;
 	}
@@ -108,15 +104,14 @@ static int resolve(const char *host, const char *port, struct weir_conf_upstream
 	return (int)count;
 }
 
-int weir_conf_upstream_parse(const char *text, struct weir_conf_upstream *ret, size_t max,
-			     const char **ret_why)
+int weir_conf_upstream_parse(const char *text, struct weir_conf_upstream *ret, size_t max, const char **ret_why)
 {
 	char copy[512], *space, *colon, *host = copy;
 	unsigned port;
 	size_t n;
 	int r;
 
-	*ret = (struct weir_conf_upstream){.weight = 1};
+	*ret = (struct weir_conf_upstream){ .weight = 1 };
 	if (strlen(text) >= sizeof(copy)) {
 		*ret_why = "it is too long";
 		return -EINVAL;
@@ -151,8 +146,7 @@ int weir_conf_upstream_parse(const char *text, struct weir_conf_upstream *ret, s
 
 static int add(struct weir_conf_proxy *x, const struct weir_conf_upstream *found, size_t count)
 {
-	struct weir_conf_upstream *all =
-	    reallocarray(x->servers, x->servers_count + count, sizeof(*all));
+	struct weir_conf_upstream *all = reallocarray(x->servers, x->servers_count + count, sizeof(*all));
 
 	if (!all)
 		return -ENOMEM;
@@ -162,8 +156,7 @@ static int add(struct weir_conf_proxy *x, const struct weir_conf_upstream *found
 	return 0;
 }
 
-int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p,
-			  struct weir_conf_report *report)
+int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report)
 {
 	const int *lines = p->lines;
 	int line = MAX(lines[WEIR_PARAM_POOL_upstreams], 0), r, n;
@@ -174,11 +167,10 @@ int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p,
 	if (p->handler != WEIR_HANDLER_PROXY)
 		return 0;
 	if (!p->upstreams.count)
-		weir_conf_error(
-		    report, c->file, p->line,
-		    "pool '%s' has no upstreams: name the servers that requests go to, as in "
-		    "upstreams = { \"127.0.0.1:3000\" }",
-		    p->name);
+		weir_conf_error(report, c->file, p->line,
+				"pool '%s' has no upstreams: name the servers that requests go to, as in "
+				"upstreams = { \"127.0.0.1:3000\" }",
+				p->name);
 	if (p->proxy.balance == WEIR_BALANCE_HASH_HEADER && !p->proxy.hash_header)
 		weir_conf_error(report, c->file, MAX(lines[WEIR_PARAM_POOL_balance], 0),
 				"balance = hash_header needs hash_header = NAME");
@@ -186,14 +178,11 @@ int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p,
 	if (!found)
 		return -ENOMEM;
 	for (i = 0, r = 0; r == 0 && i < p->upstreams.count; i++) {
-		n = weir_conf_upstream_parse(p->upstreams.items[i], found, WEIR_UPSTREAMS_MAX,
-					     &why);
+		n = weir_conf_upstream_parse(p->upstreams.items[i], found, WEIR_UPSTREAMS_MAX, &why);
 		if (n < 0)
-			weir_conf_error(report, c->file, line, "upstream '%s': %s",
-					p->upstreams.items[i], why);
+			weir_conf_error(report, c->file, line, "upstream '%s': %s", p->upstreams.items[i], why);
 		else if (p->proxy.servers_count + (size_t)n > WEIR_UPSTREAMS_MAX)
-			weir_conf_error(report, c->file, line,
-					"pool '%s' has more than %d upstreams", p->name,
+			weir_conf_error(report, c->file, line, "pool '%s' has more than %d upstreams", p->name,
 					WEIR_UPSTREAMS_MAX);
 		else
 			r = add(&p->proxy, found, (size_t)n);

@@ -40,10 +40,10 @@ static int begin(void *state, const struct weir_codec_call *call, struct weir_bu
 	int status;
 
 	*s = (struct state){
-	    .is_body_chunked = req->is_chunked,
-	    .is_head = req->method == WEIR_METHOD_HEAD,
-	    .is_upgrade = weir_proxy_wants_upgrade(call),
-	    .head_max = (size_t)call->pool->proxy.response_head_max_kb << 10,
+		.is_body_chunked = req->is_chunked,
+		.is_head = req->method == WEIR_METHOD_HEAD,
+		.is_upgrade = weir_proxy_wants_upgrade(call),
+		.head_max = (size_t)call->pool->proxy.response_head_max_kb << 10,
 	};
 	status = weir_proxy_fields(call, s->is_upgrade, out);
 	if (status)
@@ -92,7 +92,7 @@ static void restart(void *state)
 	s->phase = PHASE_HEAD;
 	s->interims = 0;
 	s->scanned = 0;
-	s->chunked = (struct weir_chunked){0};
+	s->chunked = (struct weir_chunked){ 0 };
 }
 
 static enum weir_codec_event refuse(struct weir_codec_piece *ret, const char *why)
@@ -101,8 +101,8 @@ static enum weir_codec_event refuse(struct weir_codec_piece *ret, const char *wh
 	return WEIR_CODEC_BAD;
 }
 
-static enum weir_codec_event read_head(struct state *s, const char *bytes, size_t count,
-				       size_t room, size_t *ret_used, struct weir_codec_piece *ret)
+static enum weir_codec_event read_head(struct state *s, const char *bytes, size_t count, size_t room, size_t *ret_used,
+				       struct weir_codec_piece *ret)
 {
 	struct weir_reply *r = &ret->reply;
 	int error = weir_reply_parse(bytes, count, s->head_max, &s->scanned, r);
@@ -114,8 +114,7 @@ static enum weir_codec_event read_head(struct state *s, const char *bytes, size_
 		return refuse(ret, r->why);
 	*ret_used = r->head_bytes;
 	if (r->status < 200 && r->status != 101)
-		return ++s->interims > INTERIM_MAX ? refuse(ret, "too many interim responses")
-						   : WEIR_CODEC_INTERIM;
+		return ++s->interims > INTERIM_MAX ? refuse(ret, "too many interim responses") : WEIR_CODEC_INTERIM;
 	if (r->status == 101 && !s->is_upgrade)
 		return refuse(ret, "it switches protocols, which nobody asked for");
 	s->framing = weir_reply_framing(r, s->is_head);
@@ -132,9 +131,8 @@ static enum weir_codec_event end(struct state *s)
 	return WEIR_CODEC_END;
 }
 
-static enum weir_codec_event read_chunks(struct state *s, const char *bytes, size_t count,
-					 size_t room, size_t *ret_used,
-					 struct weir_codec_piece *ret)
+static enum weir_codec_event read_chunks(struct state *s, const char *bytes, size_t count, size_t room,
+					 size_t *ret_used, struct weir_codec_piece *ret)
 {
 	switch (weir_chunked_read(&s->chunked, bytes, count, ret_used, &ret->data)) {
 	case WEIR_CHUNK_DATA:
@@ -144,16 +142,15 @@ static enum weir_codec_event read_chunks(struct state *s, const char *bytes, siz
 	case WEIR_CHUNK_END:
 		return end(s);
 	case WEIR_CHUNK_MORE:
-		return *ret_used > 0 || count < room ? WEIR_CODEC_MORE
-						     : refuse(ret, "trailer section too long");
+		return *ret_used > 0 || count < room ? WEIR_CODEC_MORE : refuse(ret, "trailer section too long");
 	case WEIR_CHUNK_BAD:
 		break;
 	}
 	return refuse(ret, "malformed chunked body");
 }
 
-static enum weir_codec_event read_some(void *state, char *bytes, size_t count, size_t room,
-				       size_t *ret_used, struct weir_codec_piece *ret)
+static enum weir_codec_event read_some(void *state, char *bytes, size_t count, size_t room, size_t *ret_used,
+				       struct weir_codec_piece *ret)
 {
 	struct state *s = state;
 
@@ -167,7 +164,7 @@ static enum weir_codec_event read_some(void *state, char *bytes, size_t count, s
 		return read_chunks(s, bytes, count, room, ret_used, ret);
 	if (count == 0)
 		return WEIR_CODEC_MORE;
-	ret->data = (struct weir_str){bytes, count};
+	ret->data = (struct weir_str){ bytes, count };
 	if (s->framing == WEIR_FRAMING_LENGTH) {
 		ret->data.n = s->left < count ? (size_t)s->left : count;
 		s->left -= ret->data.n;
@@ -202,14 +199,14 @@ static bool has_length(const void *state, uint64_t *ret_bytes)
 }
 
 const struct weir_codec weir_proxy_codec = {
-    .name = "http",
-    .is_http = true,
-    .begin = begin,
-    .body = body,
-    .body_end = body_end,
-    .restart = restart,
-    .read = read_some,
-    .eof = eof,
-    .is_reusable = is_reusable,
-    .has_length = has_length,
+	.name = "http",
+	.is_http = true,
+	.begin = begin,
+	.body = body,
+	.body_end = body_end,
+	.restart = restart,
+	.read = read_some,
+	.eof = eof,
+	.is_reusable = is_reusable,
+	.has_length = has_length,
 };

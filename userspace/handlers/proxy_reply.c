@@ -23,8 +23,7 @@ static void put_field(struct weir_buf *b, struct weir_str name, struct weir_str 
 }
 
 /* Fields for the client; those that were seen among them are told. */
-static void put_fields(struct weir_buf *b, struct weir_str fields, bool *ret_has_date,
-		       bool *ret_has_server)
+static void put_fields(struct weir_buf *b, struct weir_str fields, bool *ret_has_date, bool *ret_has_server)
 {
 	struct weir_str name, value;
 	struct weir_hops hops;
@@ -54,19 +53,17 @@ void weir_gateway_head(struct weir_buf *b, const struct weir_gateway_reply *g)
 	if (!has_server)
 		weir_buf_puts(b, "Server: weir\r\n");
 	if (!has_date)
-		put_field(b, WEIR_STR("Date"), (struct weir_str){g->date, WEIR_HTTP_DATE_BYTES});
+		put_field(b, WEIR_STR("Date"), (struct weir_str){ g->date, WEIR_HTTP_DATE_BYTES });
 	if (g->is_http)
 		weir_buf_puts(b, r->minor == 0 ? "Via: 1.0 weir\r\n" : "Via: 1.1 weir\r\n");
-	if (g->framing == WEIR_FRAMING_LENGTH ||
-	    (g->framing == WEIR_FRAMING_NONE && shows_length && r->has_length)) {
+	if (g->framing == WEIR_FRAMING_LENGTH || (g->framing == WEIR_FRAMING_NONE && shows_length && r->has_length)) {
 		weir_buf_puts(b, "Content-Length: ");
 		weir_buf_u64(b, r->body_bytes);
 		weir_buf_puts(b, "\r\n");
 	} else if (g->framing == WEIR_FRAMING_CHUNKED) {
 		weir_buf_puts(b, "Transfer-Encoding: chunked\r\n");
 	}
-	weir_buf_puts(b, g->is_keep_alive ? "Connection: keep-alive\r\n\r\n"
-					  : "Connection: close\r\n\r\n");
+	weir_buf_puts(b, g->is_keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
 }
 
 void weir_gateway_interim(struct weir_buf *b, const struct weir_reply *reply)

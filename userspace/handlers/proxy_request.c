@@ -12,7 +12,7 @@ static struct weir_str client_fields(const struct weir_codec_call *call)
 	const char *line = call->req->method_text.p, *end = call->head.p + call->head.n;
 	const char *lf = memchr(line, '\n', (size_t)(end - line));
 
-	return (struct weir_str){lf + 1, (size_t)(end - lf - 1)};
+	return (struct weir_str){ lf + 1, (size_t)(end - lf - 1) };
 }
 
 bool weir_proxy_wants_upgrade(const struct weir_codec_call *call)
@@ -31,8 +31,7 @@ static bool has_dots(struct weir_str path)
 
 	for (i = 0; i + 1 < path.n; i++)
 		if (path.p[i] == '/' &&
-		    (path.p[i + 1] == '.' ||
-		     (i + 3 < path.n && strncasecmp(path.p + i + 1, "%2e", 3) == 0)))
+		    (path.p[i + 1] == '.' || (i + 3 < path.n && strncasecmp(path.p + i + 1, "%2e", 3) == 0)))
 			return true;
 	return false;
 }
@@ -80,11 +79,10 @@ static struct weir_str client_host(const struct weir_request *req)
 	start = i += 2;
 	while (i < t.n && t.p[i] != '/' && t.p[i] != '?')
 		i++;
-	return (struct weir_str){t.p + start, i - start};
+	return (struct weir_str){ t.p + start, i - start };
 }
 
-static const char *client_address(const struct weir_codec_call *call, char *text, size_t bytes,
-				  bool *ret_is_v6)
+static const char *client_address(const struct weir_codec_call *call, char *text, size_t bytes, bool *ret_is_v6)
 {
 	const struct weir_addr *a = &call->flow->client;
 
@@ -98,7 +96,7 @@ static const char *client_address(const struct weir_codec_call *call, char *text
  * kept. */
 static void begin_list(struct weir_buf *out, const char *name, struct weir_str fields, bool is_kept)
 {
-	const struct weir_str wanted = {name, strlen(name)};
+	const struct weir_str wanted = { name, strlen(name) };
 	struct weir_str n, v;
 
 	weir_buf_puts(out, name);
@@ -112,8 +110,7 @@ static void begin_list(struct weir_buf *out, const char *name, struct weir_str f
 }
 
 /* RFC 7239, and the fields that came before it. */
-static void put_forwarded(const struct weir_codec_call *call, struct weir_str fields,
-			  struct weir_buf *out)
+static void put_forwarded(const struct weir_codec_call *call, struct weir_str fields, struct weir_buf *out)
 {
 	bool is_kept = call->pool->proxy.forwarded == WEIR_FORWARDED_APPEND, is_v6;
 	struct weir_str host = client_host(call->req);
@@ -138,8 +135,7 @@ static void put_forwarded(const struct weir_codec_call *call, struct weir_str fi
 }
 
 /* Fields of the client that we write ourselves, and those of one hop. */
-static bool is_ours(const struct weir_codec_call *call, const struct weir_hops *hops,
-		    struct weir_str name)
+static bool is_ours(const struct weir_codec_call *call, const struct weir_hops *hops, struct weir_str name)
 {
 	switch (name.n) {
 	case 3:
@@ -176,14 +172,13 @@ static bool takes_trailers(struct weir_str fields)
 	struct weir_str name, value;
 
 	while (weir_fields_next(&fields, &name, &value))
-		if (name.n == 2 && weir_str_caseeq(name, WEIR_STR("te")) &&
-		    weir_list_has(value, WEIR_STR("trailers")))
+		if (name.n == 2 && weir_str_caseeq(name, WEIR_STR("te")) && weir_list_has(value, WEIR_STR("trailers")))
 			return true;
 	return false;
 }
 
-static void put_connection(const struct weir_codec_call *call, struct weir_str fields,
-			   bool is_upgrade, struct weir_buf *out)
+static void put_connection(const struct weir_codec_call *call, struct weir_str fields, bool is_upgrade,
+			   struct weir_buf *out)
 {
 	if (is_upgrade) {
 		weir_buf_puts(out, "Connection: upgrade\r\nUpgrade: ");
@@ -206,8 +201,7 @@ int weir_proxy_fields(const struct weir_codec_call *call, bool is_upgrade, struc
 	weir_buf_puts(out, " ");
 	put_target(call, out);
 	weir_buf_puts(out, " HTTP/1.1\r\nHost: ");
-	weir_buf_str(out, conf->host ? (struct weir_str){conf->host, strlen(conf->host)}
-				     : client_host(call->req));
+	weir_buf_str(out, conf->host ? (struct weir_str){ conf->host, strlen(conf->host) } : client_host(call->req));
 	weir_buf_puts(out, "\r\n");
 	while (weir_fields_next(&rest, &name, &value)) {
 		if (is_ours(call, &hops, name))

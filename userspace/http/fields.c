@@ -6,43 +6,40 @@
 #include <errno.h>
 
 /* RFC 9110 5.6.2 */
-static const bool
-    token[256] =
-	{
-	    ['!'] = 1,	       ['#'] = 1,	  ['$'] = 1, ['%'] = 1, ['&'] = 1,
-	    ['\''] = 1,	       ['*'] = 1,	  ['+'] = 1, ['-'] = 1, ['.'] = 1,
-	    ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['^'] = 1, ['_'] = 1, ['`'] = 1,
-	    ['a' ... 'z'] = 1, ['|'] = 1,	  ['~'] = 1,
+static const bool token[256] = {
+	['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,	    ['&'] = 1,	       ['\''] = 1,
+	['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,	    ['0' ... '9'] = 1, ['A' ... 'Z'] = 1,
+	['^'] = 1, ['_'] = 1, ['`'] = 1, ['a' ... 'z'] = 1, ['|'] = 1,	       ['~'] = 1,
 };
 
 /* In the order of their lengths, see is_listed(). */
 static const struct weir_str hops_known[] = {
-    {"te", 2},		{"trailer", 7},		{"upgrade", 7},		  {"connection", 10},
-    {"keep-alive", 10}, {"content-length", 14}, {"proxy-connection", 16}, {"transfer-encoding", 17},
+	{ "te", 2 },	      { "trailer", 7 },		{ "upgrade", 7 },	    { "connection", 10 },
+	{ "keep-alive", 10 }, { "content-length", 14 }, { "proxy-connection", 16 }, { "transfer-encoding", 17 },
 };
 
 /* Beside those: what no trailer may change. */
 static const struct weir_str no_trailers[] = {
-    {"age", 3},
-    {"date", 4},
-    {"host", 4},
-    {"vary", 4},
-    {"range", 5},
-    {"cookie", 6},
-    {"expect", 6},
-    {"expires", 7},
-    {"location", 8},
-    {"set-cookie", 10},
-    {"retry-after", 11},
-    {"content-type", 12},
-    {"max-forwards", 12},
-    {"authorization", 13},
-    {"cache-control", 13},
-    {"content-range", 13},
-    {"content-encoding", 16},
-    {"www-authenticate", 16},
-    {"proxy-authenticate", 18},
-    {"proxy-authorization", 19},
+	{ "age", 3 },
+	{ "date", 4 },
+	{ "host", 4 },
+	{ "vary", 4 },
+	{ "range", 5 },
+	{ "cookie", 6 },
+	{ "expect", 6 },
+	{ "expires", 7 },
+	{ "location", 8 },
+	{ "set-cookie", 10 },
+	{ "retry-after", 11 },
+	{ "content-type", 12 },
+	{ "max-forwards", 12 },
+	{ "authorization", 13 },
+	{ "cache-control", 13 },
+	{ "content-range", 13 },
+	{ "content-encoding", 16 },
+	{ "www-authenticate", 16 },
+	{ "proxy-authenticate", 18 },
+	{ "proxy-authorization", 19 },
 };
 
 bool weir_is_token(struct weir_str s)
@@ -68,7 +65,7 @@ const char *weir_fields_check(struct weir_str fields)
 		if (line.p[0] == ' ' || line.p[0] == '\t')
 			return "field continues on a second line";
 		colon = memchr(line.p, ':', line.n);
-		if (!colon || !weir_is_token((struct weir_str){line.p, (size_t)(colon - line.p)}))
+		if (!colon || !weir_is_token((struct weir_str){ line.p, (size_t)(colon - line.p) }))
 			return "field name is not a token";
 		for (i = (size_t)(colon - line.p) + 1; i < line.n; i++)
 			if (((uint8_t)line.p[i] < 0x20 && line.p[i] != '\t') || line.p[i] == 0x7f)
@@ -88,8 +85,8 @@ bool weir_fields_next(struct weir_str *rest, struct weir_str *ret_name, struct w
 	colon = memchr(line.p, ':', line.n);
 	if (!colon)
 		return false;
-	*ret_name = (struct weir_str){line.p, (size_t)(colon - line.p)};
-	*ret_value = weir_str_trim((struct weir_str){colon + 1, line.n - ret_name->n - 1});
+	*ret_name = (struct weir_str){ line.p, (size_t)(colon - line.p) };
+	*ret_value = weir_str_trim((struct weir_str){ colon + 1, line.n - ret_name->n - 1 });
 	return true;
 }
 
@@ -120,7 +117,7 @@ int weir_hops_collect(struct weir_str fields, struct weir_hops *ret)
 {
 	struct weir_str name, value;
 
-	*ret = (struct weir_hops){.count = 0};
+	*ret = (struct weir_hops){ .count = 0 };
 	while (weir_fields_next(&fields, &name, &value)) {
 		if (!weir_str_caseeq(name, WEIR_STR("connection")))
 			continue;
@@ -158,6 +155,5 @@ bool weir_is_hop(const struct weir_hops *hops, struct weir_str name)
 
 bool weir_is_trailer(const struct weir_hops *hops, struct weir_str name)
 {
-	return !weir_is_hop(hops, name) &&
-	       !is_listed(no_trailers, sizeof(no_trailers) / sizeof(no_trailers[0]), name);
+	return !weir_is_hop(hops, name) && !is_listed(no_trailers, sizeof(no_trailers) / sizeof(no_trailers[0]), name);
 }

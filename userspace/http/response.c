@@ -18,8 +18,7 @@ static bool is_digit(char c)
 }
 
 /* Finds the empty line. Lines are checked as soon as they are whole. */
-static int find_end(const char *bytes, size_t count, size_t max, size_t *scanned,
-		    struct weir_reply *r)
+static int find_end(const char *bytes, size_t count, size_t max, size_t *scanned, struct weir_reply *r)
 {
 	size_t line = *scanned;
 
@@ -50,22 +49,21 @@ static int parse_status_line(struct weir_str line, struct weir_reply *r)
 {
 	size_t i;
 
-	if (line.n < 12 || memcmp(line.p, "HTTP/1.", 7) != 0 ||
-	    (line.p[7] != '0' && line.p[7] != '1') || line.p[8] != ' ')
+	if (line.n < 12 || memcmp(line.p, "HTTP/1.", 7) != 0 || (line.p[7] != '0' && line.p[7] != '1') ||
+	    line.p[8] != ' ')
 		return refuse(r, -EBADMSG, "no HTTP/1 status line");
 	if (!is_digit(line.p[9]) || !is_digit(line.p[10]) || !is_digit(line.p[11]) ||
 	    (line.n > 12 && line.p[12] != ' '))
 		return refuse(r, -EBADMSG, "bad status code");
 	r->minor = (unsigned)(line.p[7] - '0');
-	r->status = (unsigned)(line.p[9] - '0') * 100 + (unsigned)(line.p[10] - '0') * 10 +
-		    (unsigned)(line.p[11] - '0');
+	r->status =
+		(unsigned)(line.p[9] - '0') * 100 + (unsigned)(line.p[10] - '0') * 10 + (unsigned)(line.p[11] - '0');
 	if (r->status < 100 || r->status > 599)
 		return refuse(r, -EBADMSG, "status code outside of 100 to 599");
 	if (line.n > 13)
-		r->reason = (struct weir_str){line.p + 13, line.n - 13};
+		r->reason = (struct weir_str){ line.p + 13, line.n - 13 };
 	for (i = 0; i < r->reason.n; i++)
-		if (((uint8_t)r->reason.p[i] < 0x20 && r->reason.p[i] != '\t') ||
-		    r->reason.p[i] == 0x7f)
+		if (((uint8_t)r->reason.p[i] < 0x20 && r->reason.p[i] != '\t') || r->reason.p[i] == 0x7f)
 			return refuse(r, -EBADMSG, "control character in the status line");
 	return 0;
 }
@@ -127,7 +125,7 @@ static int on_headers_complete(llhttp_t *p)
 
 static int ask_llhttp(const char *head, size_t bytes, struct weir_reply *r)
 {
-	static const llhttp_settings_t settings = {.on_headers_complete = on_headers_complete};
+	static const llhttp_settings_t settings = { .on_headers_complete = on_headers_complete };
 	bool is_done = false;
 	llhttp_t parser;
 
@@ -137,14 +135,13 @@ static int ask_llhttp(const char *head, size_t bytes, struct weir_reply *r)
 	return is_done ? 0 : refuse(r, -EBADMSG, "malformed response head");
 }
 
-int weir_reply_parse(const char *bytes, size_t count, size_t max, size_t *scanned,
-		     struct weir_reply *ret)
+int weir_reply_parse(const char *bytes, size_t count, size_t max, size_t *scanned, struct weir_reply *ret)
 {
 	const char *lf;
 	size_t line;
 	int r;
 
-	*ret = (struct weir_reply){.why = ""};
+	*ret = (struct weir_reply){ .why = "" };
 	r = find_end(bytes, count, max, scanned, ret);
 	if (r == -EAGAIN)
 		return r;
@@ -153,11 +150,11 @@ int weir_reply_parse(const char *bytes, size_t count, size_t max, size_t *scanne
 		return r;
 	lf = memchr(bytes, '\n', ret->head_bytes);
 	line = (size_t)(lf - bytes) + 1;
-	r = parse_status_line((struct weir_str){bytes, line - 2}, ret);
+	r = parse_status_line((struct weir_str){ bytes, line - 2 }, ret);
 	if (r < 0)
 		return r;
 	/* never NULL, so that no fields are an empty slice of the head */
-	ret->fields = (struct weir_str){bytes + line, ret->head_bytes - line - 2};
+	ret->fields = (struct weir_str){ bytes + line, ret->head_bytes - line - 2 };
 	ret->why = weir_fields_check(ret->fields);
 	if (ret->why)
 		return -EBADMSG;

@@ -38,8 +38,7 @@ enum weir_framing {
  * could take differently (Content-Length beside Transfer-Encoding, bad lengths, bare CR or LF,
  * obs-fold); ret->why says what. -EMSGSIZE: the head is longer than `max` bytes, or has more than
  * WEIR_HTTP_FIELDS_MAX fields. */
-int weir_reply_parse(const char *bytes, size_t count, size_t max, size_t *scanned,
-		     struct weir_reply *ret);
+int weir_reply_parse(const char *bytes, size_t count, size_t max, size_t *scanned, struct weir_reply *ret);
 
 /* Reads framing and persistence out of field lines that were checked: for what has no status line
  * (CGI). `ret` has minor, fields and status set. -EBADMSG, -EMSGSIZE; ret->why. */
@@ -89,7 +88,7 @@ enum weir_chunk_event {
 
 /* One step through a chunked body (RFC 9112 7.1): *ret_used bytes are done with; DATA and TRAILERS
  * give a slice. A trailer section is read in one piece, of up to 8192 bytes. */
-enum weir_chunk_event weir_chunked_read(struct weir_chunked *c, const char *bytes, size_t count,
-					size_t *ret_used, struct weir_str *ret_data);
+enum weir_chunk_event weir_chunked_read(struct weir_chunked *c, const char *bytes, size_t count, size_t *ret_used,
+					struct weir_str *ret_data);
 
 #endif

@@ -36,8 +36,8 @@ static double draw(const struct weir_up_server *server, uint64_t hash)
 	return -(double)server->conf->weight / log(u);
 }
 
-static bool is_better(enum weir_balance balance, const struct weir_up_server *a,
-		      const struct weir_up_server *b, uint64_t hash)
+static bool is_better(enum weir_balance balance, const struct weir_up_server *a, const struct weir_up_server *b,
+		      uint64_t hash)
 {
 	switch (balance) {
 	case WEIR_BALANCE_HASH_URI:
@@ -76,8 +76,8 @@ static struct weir_up_server *choose(struct weir_up_set *s, uint64_t candidates,
 	return best;
 }
 
-struct weir_up_server *weir_up_pick(struct weir_up_set *s, uint64_t hash, uint64_t tried,
-				    uint64_t now_ms, bool *ret_is_busy)
+struct weir_up_server *weir_up_pick(struct weir_up_set *s, uint64_t hash, uint64_t tried, uint64_t now_ms,
+				    bool *ret_is_busy)
 {
 	uint64_t ready = 0, others = 0;
 	struct weir_up_server *best;

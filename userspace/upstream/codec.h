@@ -21,12 +21,10 @@
 /* A request on its way to an upstream. Borrowed for the call of begin() only. */
 struct weir_codec_call {
 	const struct weir_request *req;
-	struct weir_str head; /* as the client sent it, with the empty line */
-	struct weir_str
-	    prefix; /* path of the URL prefix that was matched: begins and ends with '/' */
+	struct weir_str head;	/* as the client sent it, with the empty line */
+	struct weir_str prefix; /* path of the URL prefix that was matched: begins and ends with '/' */
 	const struct weir_conf_pool *pool;
-	const struct weir_flow_key
-	    *flow; /* addresses and ports of client and server, network byte order */
+	const struct weir_flow_key *flow; /* addresses and ports of client and server, network byte order */
 };
 
 enum weir_codec_event {
@@ -66,8 +64,8 @@ struct weir_codec {
 	/* The next event in the response's bytes, of which *ret_used are done with; the rest is
 	 * given again. When `count` is `room`, the buffer cannot grow. The bytes may be changed in
 	 * place. Called until it says MORE, END or BAD. */
-	enum weir_codec_event (*read)(void *state, char *bytes, size_t count, size_t room,
-				      size_t *ret_used, struct weir_codec_piece *ret);
+	enum weir_codec_event (*read)(void *state, char *bytes, size_t count, size_t room, size_t *ret_used,
+				      struct weir_codec_piece *ret);
 	/* The upstream has closed its side, and read() has said MORE: END, or BAD. */
 	enum weir_codec_event (*eof)(void *state, struct weir_codec_piece *ret);
 	/* After END: whether the connection can take another request. */

@@ -41,8 +41,7 @@ static void unlink_idle(struct weir_up_conn *c)
 	c->server->idle_count--;
 }
 
-struct weir_up_conn *weir_up_conn_take(struct weir_up_set *s, struct weir_up_server *server,
-				       void *user)
+struct weir_up_conn *weir_up_conn_take(struct weir_up_set *s, struct weir_up_server *server, void *user)
 {
 	struct weir_up_conn *c;
 
@@ -57,12 +56,10 @@ struct weir_up_conn *weir_up_conn_take(struct weir_up_set *s, struct weir_up_ser
 	return c;
 }
 
-int weir_up_conn_open(struct weir_up_set *s, struct weir_up_server *server, void *user,
-		      struct weir_up_conn **ret)
+int weir_up_conn_open(struct weir_up_set *s, struct weir_up_server *server, void *user, struct weir_up_conn **ret)
 {
 	const struct weir_conf_upstream *conf = server->conf;
-	_cleanup_close_ int fd =
-	    socket(conf->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int fd = socket(conf->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct weir_up_conn *c;
 	int r = 0, on = 1;
 

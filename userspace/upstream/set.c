@@ -5,8 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-int weir_up_set_new(const struct weir_conf_proxy *conf, struct weir_up_shared *shared,
-		    struct weir_up_set **ret)
+int weir_up_set_new(const struct weir_conf_proxy *conf, struct weir_up_shared *shared, struct weir_up_set **ret)
 {
 	struct weir_up_set *s = calloc(1, sizeof(*s));
 	size_t i;
@@ -28,7 +27,7 @@ int weir_up_set_new(const struct weir_conf_proxy *conf, struct weir_up_shared *s
 
 		s->servers[i].conf = u;
 		s->servers[i].index = (unsigned)i;
-		s->servers[i].name_hash = weir_up_hash((struct weir_str){u->text, strlen(u->text)});
+		s->servers[i].name_hash = weir_up_hash((struct weir_str){ u->text, strlen(u->text) });
 		s->servers[i].shared = &shared[i];
 	}
 	*ret = s;
@@ -57,14 +56,12 @@ enum weir_up_state weir_up_shared_state(const struct weir_up_shared *s, uint64_t
 {
 	if (__atomic_load_n(&s->is_down, __ATOMIC_RELAXED))
 		return WEIR_UP_DOWN;
-	return now_ms < __atomic_load_n(&s->rests_until_ms, __ATOMIC_RELAXED) ? WEIR_UP_RESTING
-									      : WEIR_UP_READY;
+	return now_ms < __atomic_load_n(&s->rests_until_ms, __ATOMIC_RELAXED) ? WEIR_UP_RESTING : WEIR_UP_READY;
 }
 
 /* Counts failures within fail_timeout; with the last one that is allowed the server rests. Two
  * workers that fail at the same moment may count one too few: it is an estimate anyway. */
-static void note_failure(const struct weir_conf_proxy *conf, struct weir_up_shared *s,
-			 uint64_t now_ms)
+static void note_failure(const struct weir_conf_proxy *conf, struct weir_up_shared *s, uint64_t now_ms)
 {
 	uint64_t since = __atomic_load_n(&s->fails_since_ms, __ATOMIC_RELAXED);
 
@@ -81,8 +78,7 @@ static void note_failure(const struct weir_conf_proxy *conf, struct weir_up_shar
 	__atomic_store_n(&s->fails, 0, __ATOMIC_RELAXED);
 }
 
-void weir_up_done(struct weir_up_set *s, struct weir_up_server *server, bool has_failed,
-		  uint64_t now_ms)
+void weir_up_done(struct weir_up_set *s, struct weir_up_server *server, bool has_failed, uint64_t now_ms)
 {
 	pthread_mutex_lock(&s->lock);
 	server->active--;

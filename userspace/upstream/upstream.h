@@ -16,10 +16,9 @@
 /* What is known of one server. In memory shared by the workers of a pool and the supervisor; all
  * atomic. */
 struct weir_up_shared {
-	uint64_t requests; /* given to it */
-	uint64_t
-	    failures;	/* of those: no connection, no answer, or none that could be understood */
-	uint64_t fails; /* in the current fail_timeout */
+	uint64_t requests;	 /* given to it */
+	uint64_t failures;	 /* of those: no connection, no answer, or none that could be understood */
+	uint64_t fails;		 /* in the current fail_timeout */
 	uint64_t fails_since_ms; /* CLOCK_MONOTONIC */
 	uint64_t rests_until_ms; /* passive health: not chosen before; 0: never failed so often */
 	uint64_t is_down;	 /* active health: 1 */
@@ -75,8 +74,7 @@ struct weir_up_set {
 };
 
 /* `shared`: one for each server of `conf`, zero the first time, or NULL. -ENOMEM. */
-int weir_up_set_new(const struct weir_conf_proxy *conf, struct weir_up_shared *shared,
-		    struct weir_up_set **ret);
+int weir_up_set_new(const struct weir_conf_proxy *conf, struct weir_up_shared *shared, struct weir_up_set **ret);
 /* Closes every idle connection; no other may be left. Takes NULL, returns NULL. */
 struct weir_up_set *weir_up_set_free(struct weir_up_set *s);
 
@@ -87,20 +85,17 @@ uint64_t weir_up_hash(struct weir_str key);
  * weir_up_done() must follow. Servers that rest or are down come only when no other is left, unless
  * `tried` is not empty. NULL, *ret_is_busy: all that could be asked have max_conns requests; else
  * there is none left to ask. */
-struct weir_up_server *weir_up_pick(struct weir_up_set *s, uint64_t hash, uint64_t tried,
-				    uint64_t now_ms, bool *ret_is_busy);
+struct weir_up_server *weir_up_pick(struct weir_up_set *s, uint64_t hash, uint64_t tried, uint64_t now_ms,
+				    bool *ret_is_busy);
 /* The request is over for this server. */
-void weir_up_done(struct weir_up_set *s, struct weir_up_server *server, bool has_failed,
-		  uint64_t now_ms);
+void weir_up_done(struct weir_up_set *s, struct weir_up_server *server, bool has_failed, uint64_t now_ms);
 
 /* An idle connection, now `user`'s; NULL: there is none. */
-struct weir_up_conn *weir_up_conn_take(struct weir_up_set *s, struct weir_up_server *server,
-				       void *user);
+struct weir_up_conn *weir_up_conn_take(struct weir_up_set *s, struct weir_up_server *server, void *user);
 /* Begins a new one. 0: *ret is connected. -EINPROGRESS: *ret tells by EPOLLOUT, then
  * weir_up_conn_error() knows more. -EAGAIN: a Unix socket's queue is full, try again a little
  * later. Other -errno. */
-int weir_up_conn_open(struct weir_up_set *s, struct weir_up_server *server, void *user,
-		      struct weir_up_conn **ret);
+int weir_up_conn_open(struct weir_up_set *s, struct weir_up_server *server, void *user, struct weir_up_conn **ret);
 int weir_up_conn_error(const struct weir_up_conn *c);
 /* Gives it back for the next request, or closes it when enough are kept. */
 void weir_up_conn_keep(struct weir_up_set *s, struct weir_up_conn *c, uint64_t now_ms);

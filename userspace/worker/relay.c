@@ -18,7 +18,7 @@
 int wrk_relay_init(struct wrk_worker *w)
 {
 	struct wrk_relay *r = &w->relay;
-	struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL};
+	struct epoll_event e = { .events = EPOLLIN, .data.ptr = NULL };
 	int error;
 
 	r->epoll_fd = r->wake_fd = -1;
@@ -34,8 +34,7 @@ int wrk_relay_init(struct wrk_worker *w)
 		return error;
 	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (r->epoll_fd < 0 || r->wake_fd < 0 ||
-	    epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->wake_fd, &e) < 0)
+	if (r->epoll_fd < 0 || r->wake_fd < 0 || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->wake_fd, &e) < 0)
 		return -errno;
 	r->codec = &weir_proxy_codec;
 	return 0;
@@ -132,8 +131,7 @@ struct wrk_exchange *relay_new(struct wrk_worker *w)
 	__atomic_store_n(&x->events, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&x->wake_ms, 0, __ATOMIC_RELAXED);
 	memset((char *)x + offsetof(struct wrk_exchange, next_free), 0,
-	       offsetof(struct wrk_exchange, codec_state) -
-		   offsetof(struct wrk_exchange, next_free));
+	       offsetof(struct wrk_exchange, codec_state) - offsetof(struct wrk_exchange, next_free));
 	x->w = w;
 	__atomic_add_fetch(&r->active, 1, __ATOMIC_RELAXED);
 	/* release: whoever kicks it sees it empty */
@@ -181,15 +179,13 @@ static bool step(struct wrk_exchange *x)
 	do {
 		has_moved = false;
 		if (!relay_connect(x, &has_moved) || !relay_pull_client(x, &has_moved) ||
-		    !relay_push_up(x, &has_moved) || !relay_pull_up(x, &has_moved) ||
-		    !relay_push_client(x, &has_moved))
+		    !relay_push_up(x, &has_moved) || !relay_pull_up(x, &has_moved) || !relay_push_client(x, &has_moved))
 			return false;
 		x->has_moved |= has_moved;
 	} while (has_moved);
 	if ((events & RELAY_TICK) && !x->is_client_watched && now >= x->began_ms + RELAY_WATCH_MS)
 		relay_watch_client(x);
-	if ((events & RELAY_TICK) && !x->has_moved && x->deadline_ms && now >= x->deadline_ms &&
-	    !relay_expire(x))
+	if ((events & RELAY_TICK) && !x->has_moved && x->deadline_ms && now >= x->deadline_ms && !relay_expire(x))
 		return false;
 	relay_settle(x, now);
 	return true;
@@ -205,8 +201,8 @@ void relay_run(struct wrk_exchange *x)
 		old = RELAY_BUSY;
 		/* release: pairs with the acquire in relay_kick(). Who came meanwhile has left its
 		 * events: again. */
-		if (__atomic_compare_exchange_n(&x->state, &old, RELAY_WAITS, false,
-						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		if (__atomic_compare_exchange_n(&x->state, &old, RELAY_WAITS, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE))
 			return;
 		__atomic_store_n(&x->state, RELAY_BUSY, __ATOMIC_RELEASE);
 	} while (true);
@@ -223,8 +219,7 @@ void relay_kick(struct wrk_exchange *x, uint32_t events)
 		if (old == RELAY_FREE || old == RELAY_AGAIN)
 			return;
 		new = old == RELAY_WAITS ? RELAY_BUSY : RELAY_AGAIN;
-	} while (!__atomic_compare_exchange_n(&x->state, &old, new, false, __ATOMIC_ACQ_REL,
-					      __ATOMIC_ACQUIRE));
+	} while (!__atomic_compare_exchange_n(&x->state, &old, new, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 	if (new == RELAY_BUSY)
 		relay_run(x);
 }
@@ -247,9 +242,8 @@ static void dispatch(struct wrk_worker *w, const struct epoll_event *e)
 	if (!at)
 		return;
 	if (at & 1) {
-		relay_kick(
-		    (struct wrk_exchange *)(at & ~(uintptr_t)1),
-		    translate(e->events, RELAY_CLIENT_IN, RELAY_CLIENT_OUT, RELAY_CLIENT_END));
+		relay_kick((struct wrk_exchange *)(at & ~(uintptr_t)1),
+			   translate(e->events, RELAY_CLIENT_IN, RELAY_CLIENT_OUT, RELAY_CLIENT_END));
 		return;
 	}
 	/* acquire: pairs with the release where it was taken */

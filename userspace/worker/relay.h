@@ -23,13 +23,11 @@
 
 #define RELAY (WRK_THREADS_MAX + 4) /* as the index of a thread */
 #define RELAY_BUF_BYTES (64u << 10)
-#define RELAY_ROOM_BYTES                                                                           \
-	(32u << 10)	    /* that `out` has before a response is read on: for the longest head */
-#define RELAY_WATCH_MS 1000 /* after which it is asked whether the client is still there */
-#define RELAY_AGAIN_MS 20   /* until a full Unix socket is tried again */
+#define RELAY_ROOM_BYTES (32u << 10) /* that `out` has before a response is read on: for the longest head */
+#define RELAY_WATCH_MS 1000	     /* after which it is asked whether the client is still there */
+#define RELAY_AGAIN_MS 20	     /* until a full Unix socket is tried again */
 
-_Static_assert(WEIR_CODEC_HEAD_BYTES + WRK_IN_BYTES + WEIR_CODEC_FRAME_BYTES <= RELAY_BUF_BYTES,
-	       "a head, and a slot");
+_Static_assert(WEIR_CODEC_HEAD_BYTES + WRK_IN_BYTES + WEIR_CODEC_FRAME_BYTES <= RELAY_BUF_BYTES, "a head, and a slot");
 
 /* Bytes `at` to `n` are yet to be used. p is NULL while it is empty and nobody needs it. */
 struct relay_buf {
@@ -173,7 +171,7 @@ static inline uint32_t relay_buf_room(const struct relay_buf *b)
 /* To append to, then b->n = .n of what is returned. */
 static inline struct weir_buf relay_buf_writer(const struct relay_buf *b)
 {
-	return (struct weir_buf){.p = b->p, .n = b->n, .cap = RELAY_BUF_BYTES};
+	return (struct weir_buf){ .p = b->p, .n = b->n, .cap = RELAY_BUF_BYTES };
 }
 /* Moves what is left to the start. */
 void relay_buf_pack(struct relay_buf *b);

@@ -9,8 +9,7 @@
 
 /* What is behind the head goes where the relay, and afterwards the next serving thread, look for
  * it. */
-static void keep_input(struct wrk_thread *t, struct wrk_conn *c, struct weir_str rest,
-		       size_t head_bytes)
+static void keep_input(struct wrk_thread *t, struct wrk_conn *c, struct weir_str rest, size_t head_bytes)
 {
 	size_t n = rest.n - head_bytes;
 
@@ -23,14 +22,13 @@ static void keep_input(struct wrk_thread *t, struct wrk_conn *c, struct weir_str
 
 static bool is_idempotent(const struct weir_request *req)
 {
-	static const char *const safe[] = {"TRACE",    "PUT",	 "DELETE",
-					   "PROPFIND", "REPORT", "SEARCH"};
+	static const char *const safe[] = { "TRACE", "PUT", "DELETE", "PROPFIND", "REPORT", "SEARCH" };
 	size_t i;
 
 	if (req->method != WEIR_METHOD_OTHER)
 		return true;
 	for (i = 0; i < ARRAY_SIZE(safe); i++)
-		if (weir_str_eq(req->method_text, (struct weir_str){safe[i], strlen(safe[i])}))
+		if (weir_str_eq(req->method_text, (struct weir_str){ safe[i], strlen(safe[i]) }))
 			return true;
 	return false;
 }
@@ -39,9 +37,8 @@ static bool is_idempotent(const struct weir_request *req)
 static uint64_t hash_of(const struct weir_codec_call *call)
 {
 	const struct weir_conf_proxy *conf = &call->pool->proxy;
-	const struct weir_str client = {(const char *)&call->flow->client,
-					sizeof(call->flow->client)};
-	struct weir_str value = {"", 0}, fields;
+	const struct weir_str client = { (const char *)&call->flow->client, sizeof(call->flow->client) };
+	struct weir_str value = { "", 0 }, fields;
 
 	switch (conf->balance) {
 	case WEIR_BALANCE_HASH_URI:
@@ -52,17 +49,15 @@ static uint64_t hash_of(const struct weir_codec_call *call)
 		/* behind " HTTP/1.x" and its CRLF */
 		fields.p = call->req->target.p + call->req->target.n + 11;
 		fields.n = (size_t)(call->head.p + call->head.n - fields.p);
-		(void)weir_fields_find(
-		    fields, (struct weir_str){conf->hash_header, strlen(conf->hash_header)},
-		    &value);
+		(void)weir_fields_find(fields, (struct weir_str){ conf->hash_header, strlen(conf->hash_header) },
+				       &value);
 		return weir_up_hash(value);
 	default:
 		return 0;
 	}
 }
 
-static void init(struct wrk_exchange *x, const struct wrk_thread *t, struct wrk_conn *c,
-		 struct weir_str rest)
+static void init(struct wrk_exchange *x, const struct wrk_thread *t, struct wrk_conn *c, struct weir_str rest)
 {
 	const struct weir_request *req = &t->req;
 	const struct weir_conf_proxy *conf = &t->w->setup->pool->proxy;
@@ -75,8 +70,7 @@ static void init(struct wrk_exchange *x, const struct wrk_thread *t, struct wrk_
 	x->is_head = req->method == WEIR_METHOD_HEAD;
 	x->is_http10 = req->minor == 0;
 	x->is_idempotent = is_idempotent(req);
-	x->is_keep_alive =
-	    req->is_keep_alive && !__atomic_load_n(&t->w->is_ending, __ATOMIC_RELAXED);
+	x->is_keep_alive = req->is_keep_alive && !__atomic_load_n(&t->w->is_ending, __ATOMIC_RELAXED);
 	x->retries = conf->retries;
 	x->is_body_chunked = req->is_chunked;
 	x->body_left = req->body_bytes;
@@ -89,16 +83,15 @@ static void init(struct wrk_exchange *x, const struct wrk_thread *t, struct wrk_
 	x->client_reads = x->had_body;
 }
 
-unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c,
-			 const struct weir_conf_prefix *prefix, struct weir_str rest,
-			 const char **ret_why)
+unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+			 struct weir_str rest, const char **ret_why)
 {
 	const struct weir_codec_call call = {
-	    .req = &t->req,
-	    .head = {rest.p, t->req.head_bytes},
-	    .prefix = {prefix->path, strlen(prefix->path)},
-	    .pool = t->w->setup->pool,
-	    .flow = &c->key,
+		.req = &t->req,
+		.head = { rest.p, t->req.head_bytes },
+		.prefix = { prefix->path, strlen(prefix->path) },
+		.pool = t->w->setup->pool,
+		.flow = &c->key,
 	};
 	const struct weir_codec *codec = t->w->relay.codec;
 	uint64_t body_max = (uint64_t)call.pool->proxy.request_body_max_kb << 10;

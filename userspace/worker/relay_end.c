@@ -42,16 +42,15 @@ static void leave_up(struct wrk_exchange *x)
 	if (x->up && !x->is_tunnel && !is_clean)
 		relay_log(x, "it sends more than its response");
 	relay_leave(x, x->up && !x->is_tunnel && !is_clean,
-		    is_clean && x->is_sent && relay_buf_left(&x->up_buf) == 0 && !x->is_up_broken &&
-			!x->up_ended && x->codec->is_reusable(x->codec_state));
+		    is_clean && x->is_sent && relay_buf_left(&x->up_buf) == 0 && !x->is_up_broken && !x->up_ended &&
+			    x->codec->is_reusable(x->codec_state));
 }
 
 /* Out of the relay's set, before it is anybody else's. */
 static void unwatch(struct wrk_exchange *x)
 {
 	if (x->is_client_watched)
-		(void)epoll_ctl(x->w->relay.epoll_fd, EPOLL_CTL_DEL,
-				wrk_conn_fd(&x->w->base->table, x->conn), NULL);
+		(void)epoll_ctl(x->w->relay.epoll_fd, EPOLL_CTL_DEL, wrk_conn_fd(&x->w->base->table, x->conn), NULL);
 	x->is_client_watched = false;
 }
 
@@ -60,8 +59,7 @@ static void give_back(struct wrk_worker *w, struct wrk_conn *c, bool must_look)
 	const struct weir_conf_pool *pool = w->setup->pool;
 	bool has_input = c->in_bytes > 0;
 
-	__atomic_store_n(&c->deadline_ms,
-			 weir_now_ms() + (has_input ? pool->header_ms : pool->keepalive_ms),
+	__atomic_store_n(&c->deadline_ms, weir_now_ms() + (has_input ? pool->header_ms : pool->keepalive_ms),
 			 __ATOMIC_RELAXED);
 	__atomic_store_n(&c->step, WRK_STEP_NONE, __ATOMIC_RELEASE);
 	c->has_input = has_input;
@@ -111,8 +109,8 @@ static void put_page(struct wrk_exchange *x, unsigned status, const char *why)
 	struct weir_buf out = relay_buf_writer(&x->out_buf);
 	struct weir_head_marks marks;
 	char text[256];
-	int n = snprintf(text, sizeof(text), "%u %s\n%s%s", status, weir_status_reason(status),
-			 why ? why : "", why ? "\n" : "");
+	int n = snprintf(text, sizeof(text), "%u %s\n%s%s", status, weir_status_reason(status), why ? why : "",
+			 why ? "\n" : "");
 
 	weir_head_begin(&out, status, &marks);
 	weir_date_format(weir_realtime_s(), out.p + marks.date_off);
@@ -120,8 +118,7 @@ static void put_page(struct wrk_exchange *x, unsigned status, const char *why)
 		weir_head_field(&out, "Retry-After", WEIR_STR("1"));
 	weir_head_field(&out, "Content-Type", WEIR_STR("text/plain; charset=utf-8"));
 	weir_head_length(&out, (uint64_t)n);
-	weir_buf_puts(&out, x->is_keep_alive ? "Connection: keep-alive\r\n\r\n"
-					     : "Connection: close\r\n\r\n");
+	weir_buf_puts(&out, x->is_keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
 	if (!x->is_head)
 		weir_buf_put(&out, text, (size_t)n);
 	x->out_buf.n = (uint32_t)out.n;
@@ -195,8 +192,7 @@ static uint64_t limit_of(const struct wrk_exchange *x, enum relay_wait wait)
 	case RELAY_WAIT_CLIENT:
 		if (pool->min_send_rate == 0)
 			return 0;
-		return MAX((uint64_t)relay_buf_left(&x->out_buf) * 1000 / pool->min_send_rate,
-			   (uint64_t)MIN_SEND_MS);
+		return MAX((uint64_t)relay_buf_left(&x->out_buf) * 1000 / pool->min_send_rate, (uint64_t)MIN_SEND_MS);
 	case RELAY_WAIT_TUNNEL:
 		return pool->proxy.tunnel_ms;
 	case RELAY_WAIT_NONE:
@@ -234,9 +230,8 @@ bool relay_expire(struct wrk_exchange *x)
 		return relay_fail(x, 504, "it took nothing of the request within upstream_timeout");
 	case RELAY_WAIT_REPLY:
 		return relay_fail(x, 504,
-				  x->has_reply
-				      ? "it went silent for upstream_timeout inside its response"
-				      : "it did not answer within upstream_timeout");
+				  x->has_reply ? "it went silent for upstream_timeout inside its response"
+					       : "it did not answer within upstream_timeout");
 	case RELAY_WAIT_BODY:
 		wrk_limit_note(x->w, WRK_LIMIT_ENTITY_BODY);
 		return relay_abort(x, x->has_begun);

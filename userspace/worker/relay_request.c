@@ -16,8 +16,8 @@ static int client_fd(const struct wrk_exchange *x)
 void relay_watch_client(struct wrk_exchange *x)
 {
 	struct epoll_event e = {
-	    .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-	    .data.ptr = (void *)((uintptr_t)x | 1),
+		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+		.data.ptr = (void *)((uintptr_t)x | 1),
 	};
 
 	/* reports at once what is there; should it fail, the deadline ends it */
@@ -68,8 +68,7 @@ static int take_piece(struct wrk_exchange *x)
 {
 	struct wrk_conn *c = x->conn;
 	struct weir_buf out = relay_buf_writer(&x->up_buf);
-	struct weir_str data = {wrk_conn_slot(&x->w->base->table, c) + x->slot_at,
-				c->in_bytes - x->slot_at};
+	struct weir_str data = { wrk_conn_slot(&x->w->base->table, c) + x->slot_at, c->in_bytes - x->slot_at };
 	size_t room = relay_buf_room(&x->up_buf) - WEIR_CODEC_FRAME_BYTES, used = 0;
 
 	data.n = MIN(data.n, room);
@@ -84,7 +83,7 @@ static int take_piece(struct wrk_exchange *x)
 		x->body_bytes += used;
 		x->is_body_done = x->body_left == 0;
 	} else {
-		struct weir_str piece = {NULL, 0};
+		struct weir_str piece = { NULL, 0 };
 
 		switch (weir_chunked_read(&x->chunked, data.p, data.n, &used, &piece)) {
 		case WEIR_CHUNK_DATA:
@@ -161,8 +160,7 @@ bool relay_pull_client(struct wrk_exchange *x, bool *ret_moved)
 		if (r == -EBADMSG)
 			return relay_refuse(x, 400, "The request's body is malformed.");
 		if (max && x->body_bytes > max && !x->is_tunnel)
-			return relay_refuse(x, 413,
-					    "The request's body is larger than this server takes.");
+			return relay_refuse(x, 413, "The request's body is larger than this server takes.");
 		x->wants_continue = false;
 		if (r == 0) {
 			*ret_moved = true;
@@ -179,7 +177,7 @@ bool relay_pull_client(struct wrk_exchange *x, bool *ret_moved)
 		struct weir_buf out = relay_buf_writer(&x->up_buf);
 
 		if (!x->is_tunnel)
-			x->codec->body_end(x->codec_state, (struct weir_str){NULL, 0}, &out);
+			x->codec->body_end(x->codec_state, (struct weir_str){ NULL, 0 }, &out);
 		x->up_buf.n = (uint32_t)out.n;
 		x->is_sent = true;
 	}

@@ -22,8 +22,7 @@ static void decide_framing(struct wrk_exchange *x, const struct weir_reply *repl
 		x->framing = WEIR_FRAMING_LENGTH;
 	else if (x->framing != WEIR_FRAMING_NONE)
 		x->framing = x->is_http10 ? WEIR_FRAMING_CLOSE : WEIR_FRAMING_CHUNKED;
-	if (x->framing == WEIR_FRAMING_CLOSE || !x->is_body_done ||
-	    __atomic_load_n(&x->w->is_ending, __ATOMIC_RELAXED))
+	if (x->framing == WEIR_FRAMING_CLOSE || !x->is_body_done || __atomic_load_n(&x->w->is_ending, __ATOMIC_RELAXED))
 		x->is_keep_alive = false;
 }
 
@@ -45,10 +44,10 @@ static void on_head(struct wrk_exchange *x, const struct weir_reply *reply, stru
 {
 	char date[WEIR_HTTP_DATE_BYTES];
 	struct weir_gateway_reply g = {
-	    .reply = reply,
-	    .is_http = x->codec->is_http,
-	    .is_head = x->is_head,
-	    .date = date,
+		.reply = reply,
+		.is_http = x->codec->is_http,
+		.is_head = x->is_head,
+		.date = date,
 	};
 
 	x->has_head = true;
@@ -93,15 +92,14 @@ static void end_chunks(struct wrk_exchange *x, struct weir_str trailers, struct 
 
 static void on_end(struct wrk_exchange *x, struct weir_buf *out)
 {
-	end_chunks(x, (struct weir_str){NULL, 0}, out);
+	end_chunks(x, (struct weir_str){ NULL, 0 }, out);
 	x->is_reply_done = true;
 	if (x->tap)
 		x->tap->end(x->tap_arg, true);
 	x->tap = NULL;
 }
 
-static void act(struct wrk_exchange *x, enum weir_codec_event e,
-		const struct weir_codec_piece *piece)
+static void act(struct wrk_exchange *x, enum weir_codec_event e, const struct weir_codec_piece *piece)
 {
 	struct weir_buf out = relay_buf_writer(&x->out_buf);
 
@@ -121,8 +119,8 @@ static void act(struct wrk_exchange *x, enum weir_codec_event e,
 		end_chunks(x, piece->data, &out);
 		break;
 	case WEIR_CODEC_NOTE:
-		weir_warn("pool '%s', %s: %.*s", x->w->setup->pool->name, x->server->conf->text,
-			  (int)piece->data.n, piece->data.p);
+		weir_warn("pool '%s', %s: %.*s", x->w->setup->pool->name, x->server->conf->text, (int)piece->data.n,
+			  piece->data.p);
 		break;
 	case WEIR_CODEC_END:
 		on_end(x, &out);
@@ -208,8 +206,7 @@ static enum weir_codec_event next_event(struct wrk_exchange *x, struct weir_code
 	do {
 		used = 0;
 		n = MIN((size_t)relay_buf_left(b), room);
-		e = x->codec->read(x->codec_state, b->p ? b->p + b->at : NULL, n, RELAY_BUF_BYTES,
-				   &used, piece);
+		e = x->codec->read(x->codec_state, b->p ? b->p + b->at : NULL, n, RELAY_BUF_BYTES, &used, piece);
 		b->at += (uint32_t)used;
 	} while (e == WEIR_CODEC_MORE && used > 0 && relay_buf_left(b) > 0);
 	if (e == WEIR_CODEC_MORE && relay_buf_left(b) == RELAY_BUF_BYTES) {
@@ -238,8 +235,7 @@ static bool is_too_long(const struct wrk_exchange *x)
 	if (max == 0 || !x->has_head || x->is_tunnel)
 		return false;
 	return x->reply_bytes > max ||
-	       (x->framing == WEIR_FRAMING_LENGTH && x->codec->has_length(x->codec_state, &bytes) &&
-		bytes > max);
+	       (x->framing == WEIR_FRAMING_LENGTH && x->codec->has_length(x->codec_state, &bytes) && bytes > max);
 }
 
 bool relay_pull_up(struct wrk_exchange *x, bool *ret_moved)

@@ -13,8 +13,8 @@
 bool relay_watch_up(struct wrk_exchange *x, bool for_writing)
 {
 	struct epoll_event e = {
-	    .events = EPOLLIN | EPOLLRDHUP | EPOLLET | (for_writing ? EPOLLOUT : 0u),
-	    .data.ptr = x->up,
+		.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (for_writing ? EPOLLOUT : 0u),
+		.data.ptr = x->up,
 	};
 
 	if (for_writing && x->is_up_watched)

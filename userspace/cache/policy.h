@@ -14,6 +14,7 @@
 #include "common/buf.h"
 #include "common/str.h"
 #include "config/cache.h"
+#include "http/response.h"
 
 #define WEIR_POLICY_FOREVER 2147483648u /* seconds: what overflows means this, RFC 9111 1.2.2 */
 #define WEIR_POLICY_VARY_BYTES 128	/* of field names that Vary may list */
@@ -34,15 +35,8 @@ const char *weir_rule_text(enum weir_rule r);
 
 /* --- fields --- */
 
-/* Cuts the next "Name: value\r\n" off *rest, which begins behind the start line. False at the empty
- * line or the end, and at what is no field. The value is trimmed. */
-bool weir_fields_next(struct weir_str *rest, struct weir_str *ret_name, struct weir_str *ret_value);
 /* The fields of a head with its start line. */
 struct weir_str weir_fields_of(struct weir_str head);
-/* Value of the first field of this name. False: there is none. */
-bool weir_fields_find(struct weir_str fields, struct weir_str name, struct weir_str *ret_value);
-/* Whether `name` is an item of a comma-separated list, without case. */
-bool weir_list_has(struct weir_str list, struct weir_str name);
 
 enum weir_directive {
 	WEIR_CC_NO_STORE,

@@ -30,26 +30,6 @@ static const struct {
 	{ { "stale-if-error", 14 }, WEIR_CC_STALE_IF_ERROR },
 };
 
-bool weir_fields_next(struct weir_str *rest, struct weir_str *ret_name, struct weir_str *ret_value)
-{
-	const char *end = rest->n > 0 ? memchr(rest->p, '\n', rest->n) : NULL, *colon;
-	struct weir_str line;
-
-	if (!end)
-		return false;
-	line = (struct weir_str){ rest->p, (size_t)(end - rest->p) };
-	if (line.n > 0 && line.p[line.n - 1] == '\r')
-		line.n--;
-	colon = line.n > 0 ? memchr(line.p, ':', line.n) : NULL;
-	if (!colon || colon == line.p)
-		return false;
-	rest->n -= (size_t)(end + 1 - rest->p);
-	rest->p = end + 1;
-	*ret_name = (struct weir_str){ line.p, (size_t)(colon - line.p) };
-	*ret_value = weir_str_trim((struct weir_str){ colon + 1, (size_t)(line.p + line.n - colon - 1) });
-	return true;
-}
-
 struct weir_str weir_fields_of(struct weir_str head)
 {
 	const char *end = head.n > 0 ? memchr(head.p, '\n', head.n) : NULL;
@@ -57,29 +37,6 @@ struct weir_str weir_fields_of(struct weir_str head)
 	if (!end)
 		return (struct weir_str){ head.p, 0 };
 	return (struct weir_str){ end + 1, (size_t)(head.p + head.n - end - 1) };
-}
-
-bool weir_fields_find(struct weir_str fields, struct weir_str name, struct weir_str *ret_value)
-{
-	struct weir_str n, v;
-
-	while (weir_fields_next(&fields, &n, &v)) {
-		if (!weir_str_caseeq(n, name))
-			continue;
-		*ret_value = v;
-		return true;
-	}
-	return false;
-}
-
-bool weir_list_has(struct weir_str list, struct weir_str name)
-{
-	struct weir_str item;
-
-	while (weir_str_next(&list, ',', &item))
-		if (weir_str_caseeq(weir_str_trim(item), name))
-			return true;
-	return false;
 }
 
 /* delta-seconds, RFC 9111 1.2.2. -EINVAL: not digits alone. */

@@ -143,9 +143,11 @@ bool weir_store_is_filling(struct weir_store *s, const struct weir_store_key *ke
 /* Counts a request for admission. True: it is at least the `wanted`-th within `window_ms`. */
 bool weir_store_admits(struct weir_store *s, const struct weir_store_key *key, unsigned wanted, uint64_t window_ms,
 		       uint64_t now_ms);
-/* Remembers that responses for a key cannot be stored, so that nobody waits for one; and whether it
- * is so. */
-void weir_store_pass(struct weir_store *s, const struct weir_store_key *key, uint64_t until_ms);
+/* Remembers why the last response for a key was not stored: WEIR_RULE_BIT()s. Until `until_ms` nobody need wait for
+ * another's fetch of it. */
+void weir_store_pass(struct weir_store *s, const struct weir_store_key *key, uint64_t until_ms, uint64_t rules);
+/* Those rules; 0: none are known. */
+uint64_t weir_store_refusal(struct weir_store *s, const struct weir_store_key *key);
 bool weir_store_is_passed(struct weir_store *s, const struct weir_store_key *key, uint64_t now_ms);
 
 /* --- removal: when they return nothing that was there is found, and no fetch that had begun is

@@ -214,6 +214,7 @@ static struct note *take_note(struct weir_store *s, const struct weir_store_key 
 	if (__atomic_load_n(&n->tag, __ATOMIC_RELAXED) != key->hash[0]) {
 		__atomic_store_n(&n->tag, key->hash[0], __ATOMIC_RELAXED);
 		__atomic_store_n(&n->pass_ms, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&n->rules, 0, __ATOMIC_RELAXED);
 		__atomic_store_n(&n->count, 0, __ATOMIC_RELAXED);
 		__atomic_store_n(&n->from_ms, now_ms, __ATOMIC_RELAXED);
 	}
@@ -235,9 +236,19 @@ bool weir_store_admits(struct weir_store *s, const struct weir_store_key *key, u
 	return __atomic_add_fetch(&n->count, 1, __ATOMIC_RELAXED) >= wanted;
 }
 
-void weir_store_pass(struct weir_store *s, const struct weir_store_key *key, uint64_t until_ms)
+void weir_store_pass(struct weir_store *s, const struct weir_store_key *key, uint64_t until_ms, uint64_t rules)
 {
-	__atomic_store_n(&take_note(s, key, 0)->pass_ms, until_ms, __ATOMIC_RELAXED);
+	struct note *n = take_note(s, key, 0);
+
+	__atomic_store_n(&n->pass_ms, until_ms, __ATOMIC_RELAXED);
+	__atomic_store_n(&n->rules, rules, __ATOMIC_RELAXED);
+}
+
+uint64_t weir_store_refusal(struct weir_store *s, const struct weir_store_key *key)
+{
+	const struct note *n = note_of(s, key);
+
+	return __atomic_load_n(&n->tag, __ATOMIC_RELAXED) == key->hash[0] ? __atomic_load_n(&n->rules, __ATOMIC_RELAXED) : 0;
 }
 
 bool weir_store_is_passed(struct weir_store *s, const struct weir_store_key *key, uint64_t now_ms)

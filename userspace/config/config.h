@@ -15,6 +15,7 @@
 
 #include "common/macro.h"
 #include "config/cache.h"
+#include "config/proxy.h"
 
 #define WEIR_VERSION "0.1.0"
 #define WEIR_CONF_FILE "/etc/weir/weir.conf" /* read when the command line names neither a file nor a root */
@@ -43,6 +44,7 @@ enum weir_start_mode {
 enum weir_handler {
 	WEIR_HANDLER_STATIC,
 	WEIR_HANDLER_DEBUG,
+	WEIR_HANDLER_PROXY,
 };
 
 enum weir_cpu_action {
@@ -129,6 +131,9 @@ struct weir_conf_pool {
 	struct weir_conf_words cache_key_params;
 	struct weir_conf_words cache_bypass_cookies;
 	struct weir_conf_words cache_purge_from;
+	/* where requests are passed on to */
+	struct weir_conf_words upstreams;
+	struct weir_conf_proxy proxy;
 
 	int line;	       /* in the configuration file; 0: from options */
 	int lines[WEIR_PARAM__MAX]; /* where each parameter was set, by enum weir_param_id; see WEIR_LINE_* */
@@ -230,6 +235,8 @@ enum weir_param_type {
 	WEIR_TYPE_HANDLER,  /* enum weir_handler */
 	WEIR_TYPE_CACHE_MODE, /* enum weir_cache_mode */
 	WEIR_TYPE_QUERY_KEY, /* enum weir_query_key */
+	WEIR_TYPE_BALANCE,  /* enum weir_balance */
+	WEIR_TYPE_FORWARDED, /* enum weir_forwarded */
 	WEIR_TYPE_LISTENS,  /* list: weir_config.listens */
 	WEIR_TYPE_NAMES,    /* list: weir_config.interfaces */
 	WEIR_TYPE_PREFIXES, /* list: weir_config.prefixes */

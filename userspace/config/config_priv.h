@@ -35,6 +35,8 @@ void weir_conf_check_life(const struct weir_config *c, const struct weir_conf_po
 
 /* What no single cache setting of a pool shows. */
 void weir_conf_check_cache(const struct weir_config *c, const struct weir_conf_pool *p, struct weir_conf_report *report);
+/* Resolves the upstreams of a pool whose handler has them. -ENOMEM only. */
+int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report);
 
 /* Everything that needs the whole configuration: resolves users and roots, finds duplicates. -ENOMEM only. */
 int weir_conf_check(struct weir_config *c, struct weir_conf_report *report);

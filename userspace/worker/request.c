@@ -11,7 +11,7 @@
 
 static const struct weir_str none = { NULL, 0 };
 
-static void count_status(struct weir_metrics_slot *m, unsigned status)
+void wrk_count_status(struct weir_metrics_slot *m, unsigned status)
 {
 	weir_metrics_add(m, requests, 1);
 	if (status < 300)
@@ -29,7 +29,7 @@ static enum wrk_next finish(struct wrk_thread *t, struct wrk_conn *c, bool is_ke
 {
 	int r = wrk_send_response(t, c, is_keep_alive, is_keep_alive && !has_more);
 
-	count_status(t->w->setup->metrics, t->resp.status);
+	wrk_count_status(t->w->setup->metrics, t->resp.status);
 	if (r == -EAGAIN) {
 		r = wrk_pending_new(t, c, weir_response_bytes(&t->resp), is_keep_alive, has_more);
 		weir_response_reset(&t->resp);
@@ -117,6 +117,7 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 	const struct weir_conf_prefix *prefix;
 	bool has_body = req->is_chunked || req->body_bytes > 0, is_keep_alive, is_last = rest.n == req->head_bytes;
 	enum wrk_next next;
+	const char *why;
 
 	weir_response_reset(&t->resp);
 	note_what(req, c);
@@ -136,7 +137,15 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 					 req->host.n, req->path.p, req->path.n);
 		if (!prefix || prefix->pool != setup->pool->id)
 			return hand_on(t, c, prefix, rest);
-		answer(t, c, prefix, rest);
+		if (t->w->relay.codec) {
+			unsigned status = wrk_relay_begin(t, c, prefix, rest, &why);
+
+			if (status == 0)
+				return WRK_NEXT_GONE;
+			weir_response_error(&t->resp, req, status, why, NULL, none);
+		} else {
+			answer(t, c, prefix, rest);
+		}
 	}
 	is_keep_alive = req->is_keep_alive && !t->resp.must_close && req->body_bytes <= WRK_BODY_MAX &&
 			!__atomic_load_n(&t->w->is_ending, __ATOMIC_RELAXED);

@@ -147,7 +147,8 @@ static int sweep_ms(const struct weir_conf_pool *pool)
 
 static bool is_done(struct wrk_worker *w)
 {
-	return __atomic_load_n(&w->threads_running, __ATOMIC_ACQUIRE) == 0 && !wrk_pump_is_running(w);
+	return __atomic_load_n(&w->threads_running, __ATOMIC_ACQUIRE) == 0 && !wrk_pump_is_running(w) &&
+	       wrk_relay_active(w) == 0;
 }
 
 /* The main thread's work until all others have ended. */
@@ -174,6 +175,7 @@ static void tend(struct wrk_worker *w)
 			looked_ms = now;
 			look(w, now);
 			wrk_recover(w);
+			wrk_relay_sweep(w, now);
 			wrk_limits_log(w, now, false);
 		}
 		if (now - swept_ms >= (uint64_t)every_ms) {
@@ -236,7 +238,7 @@ static void init_handler(struct wrk_worker *w)
 	int r;
 
 	w->is_debug = pool->handler == WEIR_HANDLER_DEBUG;
-	if (w->is_debug)
+	if (pool->handler != WEIR_HANDLER_STATIC)
 		return;
 	r = weir_static_new(&files, &w->cache, &w->files);
 	if (r < 0)
@@ -247,13 +249,16 @@ static void init_handler(struct wrk_worker *w)
 static int serve(struct wrk_worker *w)
 {
 	const struct wrk_table *t = &w->base->table;
+	bool is_final;
 	int r;
 
 	wrk_recover(w);
 	r = watch_sources(w);
 	if (r < 0)
 		return weir_err(r, "cannot watch the listening sockets");
-	r = wrk_threads_start(w);
+	r = wrk_relay_start(w);
+	if (r == 0)
+		r = wrk_threads_start(w);
 	if (r < 0)
 		return weir_err(r, "cannot start %u threads", w->threads_min);
 	weir_metrics_set(w->setup->metrics, ready_pid, getpid());
@@ -264,8 +269,13 @@ static int serve(struct wrk_worker *w)
 	}
 	/* After a hand-over the connections are another worker's, or the keeper's until there is one; unless the slot
 	 * has come to its end meanwhile, and that other one was quicker. */
-	if (w->is_ending || (__atomic_load_n(&t->shared->is_ending, __ATOMIC_ACQUIRE) &&
-			     !wrk_table_has_others(t, w->base->generation)))
+	is_final = w->is_ending || (__atomic_load_n(&t->shared->is_ending, __ATOMIC_ACQUIRE) &&
+				    !wrk_table_has_others(t, w->base->generation));
+	if (is_final)
+		wrk_sweep_all(w);
+	wrk_relay_end(w);
+	/* what it has given back meanwhile */
+	if (is_final && w->relay.codec)
 		wrk_sweep_all(w);
 	wrk_limits_log(w, weir_now_ms(), true);
 	return 0;
@@ -287,7 +297,10 @@ static int run(struct wrk_worker *w)
 	r = wrk_pump_init(w);
 	if (r < 0)
 		return weir_err(r, "cannot make an epoll set");
-	r = wrk_sandbox_syscalls();
+	r = wrk_relay_init(w);
+	if (r < 0)
+		return weir_err(r, "cannot prepare the upstreams of pool '%s'", w->setup->pool->name);
+	r = wrk_sandbox_syscalls(w->relay.codec != NULL);
 	if (r < 0)
 		return weir_err(r, "cannot install the system call filter");
 	r = wrk_table_enter(&b->table, b->generation, b->has_elder);
@@ -297,6 +310,7 @@ static int run(struct wrk_worker *w)
 	weir_static_free(w->files);
 	wrk_table_leave(&b->table, b->generation);
 	close(w->pump.epoll_fd);
+	wrk_relay_fini(w);
 	return r;
 }
 

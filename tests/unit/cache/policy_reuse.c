@@ -223,16 +223,3 @@ Test(policy_change, which_status_is_an_error)
 	cr_expect_not(weir_policy_is_error(501));
 	cr_expect_not(weir_policy_is_error(404));
 }
-
-/* Whatever the bytes: no field is made of none, and none reaches beyond its slice. */
-Test(policy_fields, broken_lines_end_it)
-{
-	struct weir_str name, value, rest = WEIR_STR("A: 1\r\nB\r\nC: 2\r\n");
-
-	cr_expect(weir_fields_next(&rest, &name, &value));
-	cr_expect_not(weir_fields_next(&rest, &name, &value));
-	rest = WEIR_STR("A: 1");
-	cr_expect_not(weir_fields_next(&rest, &name, &value));
-	rest = WEIR_STR(": x\r\n");
-	cr_expect_not(weir_fields_next(&rest, &name, &value));
-}

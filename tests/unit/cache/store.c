@@ -505,7 +505,9 @@ Test(store, admission_counts_within_its_window)
 	cr_expect_not(weir_store_admits(s, key_of(s, "a/"), 2, 10000, 10101));
 	cr_expect(weir_store_admits(s, key_of(s, "a/"), 2, 10000, 10102));
 	cr_expect_not(weir_store_is_passed(s, key_of(s, "b/"), 1));
-	weir_store_pass(s, key_of(s, "b/"), 10);
+	weir_store_pass(s, key_of(s, "b/"), 10, 5);
+	cr_expect_eq(weir_store_refusal(s, key_of(s, "b/")), 5);
+	cr_expect_eq(weir_store_refusal(s, key_of(s, "c/")), 0);
 	cr_expect(weir_store_is_passed(s, key_of(s, "b/"), 9));
 	cr_expect_not(weir_store_is_passed(s, key_of(s, "b/"), 10));
 	weir_store_free(s);

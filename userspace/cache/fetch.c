@@ -419,6 +419,8 @@ uint64_t weir_fetch_head(struct weir_fetch *f, unsigned status, struct weir_str 
 	}
 	if (f->stale.store && weir_policy_is_error(status)) {
 		f->outcome = WEIR_FETCH_FAILED;
+		weir_store_pass(f->pc->store, &f->key, weir_now_ms() + WEIR_FETCH_FAILED_MS,
+				WEIR_RULE_BIT(WEIR_RULE_INCOMPLETE));
 		weir_fill_abort(&f->fill);
 		return WEIR_RULE_BIT(WEIR_RULE_STATUS);
 	}
@@ -459,7 +461,7 @@ static void finish(struct weir_fetch *f)
 		f->outcome = WEIR_FETCH_STORED;
 }
 
-enum weir_fetch_end weir_fetch_end(struct weir_fetch *f, bool is_complete)
+enum weir_fetch_end weir_fetch_end(struct weir_fetch *f, bool is_complete, bool has_failed)
 {
 	enum weir_fetch_end outcome;
 
@@ -467,8 +469,11 @@ enum weir_fetch_end weir_fetch_end(struct weir_fetch *f, bool is_complete)
 		finish(f);
 	} else if (f->fill.store) {
 		f->outcome = WEIR_FETCH_FAILED;
-		weir_store_pass(f->pc->store, &f->key, 0, WEIR_RULE_BIT(WEIR_RULE_INCOMPLETE));
 	}
+	/* before those who wait see that it has ended */
+	if (f->is_fill && f->outcome == WEIR_FETCH_FAILED && (has_failed || is_complete))
+		weir_store_pass(f->pc->store, &f->key, weir_now_ms() + WEIR_FETCH_FAILED_MS,
+				WEIR_RULE_BIT(WEIR_RULE_INCOMPLETE));
 	weir_fill_abort(&f->fill);
 	outcome = f->outcome == WEIR_FETCH_GOES_ON ? WEIR_FETCH_FAILED : f->outcome;
 	if (f->stale.store)

@@ -9,6 +9,7 @@
 #include "config/config.h"
 
 #define WEIR_FETCH_PASS_MS 10000 /* for so long nobody waits for a response that cannot be stored */
+#define WEIR_FETCH_FAILED_MS 1000 /* after a failure nobody waits, and stale-if-error asks no more */
 
 /* Fixed after init. */
 struct weir_pool_cache {
@@ -60,8 +61,8 @@ int weir_fetch_watch(struct weir_pool_cache *pc, const struct weir_fetch_request
 uint64_t weir_fetch_head(struct weir_fetch *f, unsigned status, struct weir_str fields, struct weir_str shown,
 			 uint64_t length);
 void weir_fetch_body(struct weir_fetch *f, struct weir_str data);
-/* The last call. `is_complete`: the response came to its end. Frees it. */
-enum weir_fetch_end weir_fetch_end(struct weir_fetch *f, bool is_complete);
+/* The last call. `is_complete`: the response came to its end. `has_failed`: the origin's fault that it did not. Frees it. */
+enum weir_fetch_end weir_fetch_end(struct weir_fetch *f, bool is_complete, bool has_failed);
 
 /* What those wait for who wait for it. */
 const uint64_t *weir_fetch_hash(const struct weir_fetch *f);

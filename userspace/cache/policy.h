@@ -154,7 +154,7 @@ bool weir_policy_is_dropped(const struct weir_cc *cc, struct weir_str connection
 
 /* --- use again --- */
 
-enum weir_reuse {
+enum weir_reuse_what {
 	WEIR_REUSE_FRESH,
 	WEIR_REUSE_STALE,	     /* the client accepts it: max-stale */
 	WEIR_REUSE_WHILE_REVALIDATE, /* send it, and one refreshes it */
@@ -163,7 +163,7 @@ enum weir_reuse {
 };
 
 struct weir_policy_reuse {
-	enum weir_reuse what;
+	enum weir_reuse_what what;
 	uint64_t rules;	   /* why it is not simply fresh */
 	uint32_t age_s;	   /* value of Age */
 	int64_t ttl_s;	   /* rest of its lifetime, negative when stale */

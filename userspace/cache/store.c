@@ -155,6 +155,11 @@ int weir_store_open(int fd, const struct weir_store_kernel *kernel, struct weir_
 	return 0;
 }
 
+void weir_store_set_kernel(struct weir_store *s, const struct weir_store_kernel *kernel)
+{
+	s->kernel = *kernel;
+}
+
 struct weir_store *weir_store_free(struct weir_store *s)
 {
 	if (s) {
@@ -244,6 +249,18 @@ void weir_store_bury(struct weir_store *s, uint64_t reader)
 	store_unlock(s);
 	if (s->row == row)
 		s->row = ROW_NONE;
+}
+
+void weir_store_bury_slot(struct weir_store *s, uint32_t slot)
+{
+	uint64_t reader;
+	uint32_t row;
+
+	for (row = 0; row < s->readers_count; row++) {
+		reader = __atomic_load_n(&s->r->readers[row], __ATOMIC_ACQUIRE);
+		if (reader && (reader - 1) >> 32 == slot)
+			weir_store_bury(s, reader - 1);
+	}
 }
 
 /* --- digests and counters --- */

@@ -43,6 +43,8 @@ int weir_store_create(uint64_t bytes, unsigned readers, int *ret_fd);
 /* Maps a region. `fd` is borrowed. `kernel` is copied; NULL: no kernel level. -EBADMSG: it is none,
  * or of another version. */
 int weir_store_open(int fd, const struct weir_store_kernel *kernel, struct weir_store **ret);
+/* The kernel level of a store that was opened without; copied. */
+void weir_store_set_kernel(struct weir_store *s, const struct weir_store_kernel *kernel);
 /* Unmaps it. Takes NULL, returns NULL. */
 struct weir_store *weir_store_free(struct weir_store *s);
 
@@ -52,6 +54,9 @@ int weir_store_enter(struct weir_store *s, uint64_t reader);
 /* That reader is gone: what it held is free, what it was fetching is forgotten. By itself, or by
  * whoever saw it die. */
 void weir_store_bury(struct weir_store *s, uint64_t reader);
+
+/* The same for every reader with this number in its upper 32 bits. */
+void weir_store_bury_slot(struct weir_store *s, uint32_t slot);
 
 /* --- keys --- */
 

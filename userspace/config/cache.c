@@ -46,6 +46,11 @@ bool weir_conf_net_has(const char *text, const struct weir_addr *addr)
 	return bits % 8 == 0 || (want[i] ^ have[i]) >> (8 - bits % 8) == 0;
 }
 
+bool weir_conf_pool_has_cache(const struct weir_conf_pool *p)
+{
+	return p->handler == WEIR_HANDLER_PROXY && p->cache.mode != WEIR_CACHE_OFF;
+}
+
 void weir_conf_check_cache(const struct weir_config *c, const struct weir_conf_pool *p, struct weir_conf_report *report)
 {
 	const int *lines = p->lines;

@@ -275,6 +275,8 @@ int weir_conf_listen_parse(const char *text, struct weir_conf_listen ret[2], con
 /* Parses an address without port or brackets. False: it is none. */
 bool weir_conf_addr_parse(const char *text, size_t bytes, struct weir_addr *ret, bool *ret_is_v6);
 
+/* Whether responses of the pool's handler can be cached in its workers' memory. */
+bool weir_conf_pool_has_cache(const struct weir_conf_pool *p);
 /* Whether an address is in a network, written "10.0.0.0/8" or as an address alone; false for what is neither. */
 bool weir_conf_net_has(const char *text, const struct weir_addr *addr);
 

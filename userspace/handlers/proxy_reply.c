@@ -22,8 +22,14 @@ static void put_field(struct weir_buf *b, struct weir_str name, struct weir_str 
 	weir_buf_puts(b, "\r\n");
 }
 
+static bool is_tag(struct weir_str name)
+{
+	return weir_str_caseeq(name, WEIR_STR("Cache-Tag")) || weir_str_caseeq(name, WEIR_STR("Surrogate-Key"));
+}
+
 /* Fields for the client; those that were seen among them are told. */
-static void put_fields(struct weir_buf *b, struct weir_str fields, bool *ret_has_date, bool *ret_has_server)
+static void put_fields(struct weir_buf *b, struct weir_str fields, bool hides_tags, bool *ret_has_date,
+		       bool *ret_has_server)
 {
 	struct weir_str name, value;
 	struct weir_hops hops;
@@ -33,7 +39,7 @@ static void put_fields(struct weir_buf *b, struct weir_str fields, bool *ret_has
 	 * still go */
 	(void)weir_hops_collect(fields, &hops);
 	while (weir_fields_next(&fields, &name, &value)) {
-		if (weir_is_hop(&hops, name))
+		if (weir_is_hop(&hops, name) || (hides_tags && is_tag(name)))
 			continue;
 		if (name.n == 4 && weir_str_caseeq(name, WEIR_STR("date")))
 			*ret_has_date = true;
@@ -49,7 +55,7 @@ void weir_gateway_head(struct weir_buf *b, const struct weir_gateway_reply *g)
 	bool has_date, has_server, shows_length = g->is_head || r->status == 304;
 
 	put_status(b, r);
-	put_fields(b, r->fields, &has_date, &has_server);
+	put_fields(b, r->fields, g->hides_tags, &has_date, &has_server);
 	if (!has_server)
 		weir_buf_puts(b, "Server: weir\r\n");
 	if (!has_date)
@@ -72,7 +78,7 @@ void weir_gateway_interim(struct weir_buf *b, const struct weir_reply *reply)
 	bool has_date, has_server;
 
 	put_status(b, reply);
-	put_fields(b, reply->fields, &has_date, &has_server);
+	put_fields(b, reply->fields, false, &has_date, &has_server);
 	if (reply->status == 101) {
 		weir_buf_puts(b, "Connection: upgrade\r\n");
 		if (weir_fields_find(reply->fields, WEIR_STR("upgrade"), &value))

@@ -105,6 +105,8 @@ static int start(struct sup *s)
 	r = weir_route_build(s->config, &s->routes);
 	if (r == 0)
 		r = sup_slots_new(s);
+	if (r == 0)
+		r = sup_stores_new(s);
 	if (r < 0)
 		return weir_err(r, "cannot start");
 	sup_takeover_find(s);
@@ -120,6 +122,7 @@ static int start(struct sup *s)
 		r = sup_kernel_attach(s);
 	if (r < 0)
 		return r;
+	sup_stores_open(s);
 	s->state->is_attached = s->dp != NULL;
 	sup_privileges_drop();
 	sup_pools_resume(s);
@@ -135,6 +138,7 @@ static void finish(struct sup *s)
 	size_t i;
 
 	sup_sockets_close(s);
+	sup_stores_free(s);
 	s->dp = weir_dataplane_free(s->dp);
 	if (s->ipc)
 		weir_ipc_server_flush(s->ipc, 200);

@@ -11,6 +11,7 @@
 #include "metrics/metrics.h"
 #include "route/route.h"
 #include "dataplane/dataplane.h"
+#include "cache/fetch.h"
 #include "worker/worker.h"
 #include "supervisor/supervisor.h"
 
@@ -104,6 +105,7 @@ struct sup {
 	int signal_fd;
 	int timer_fd;
 	int wake_fd;			   /* eventfd: a keeper has news in the metrics */
+	struct sup_store *stores;	   /* by pool id - 1 */
 	struct sup_refuser *refuser;
 	int activated[WEIR_ENDPOINTS_MAX];  /* by endpoint id: a socket of the service manager; -1: none */
 	sigset_t signals_before;
@@ -132,6 +134,16 @@ uint64_t sup_sockets_queued(const struct sup *s, const struct sup_slot *slot);
 int sup_state_new(struct sup *s);
 void sup_state_free(struct sup *s, bool is_over); /* is_over: removes the file */
 void sup_state_note_slot(struct sup *s, uint32_t number);
+
+/* stores.c: the memory of each pool's response cache. */
+int sup_stores_new(struct sup *s);
+/* Makes those that were not taken over, and maps them. Logs. */
+void sup_stores_open(struct sup *s);
+void sup_stores_free(struct sup *s);
+/* Of a pool; -1: none. */
+int *sup_store_fd(struct sup *s, uint16_t pool);
+/* NULL: the pool has none. */
+struct weir_pool_cache *sup_store_of(struct sup *s, const struct weir_conf_pool *p);
 
 /* takeover.c: keepers that a killed supervisor left. Logs. */
 void sup_takeover_find(struct sup *s); /* adopts them, if they serve what we are to serve */

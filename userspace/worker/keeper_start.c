@@ -23,7 +23,7 @@ int keeper_close_strays(const struct keeper *k)
 	const struct wrk_setup *s = b->setup;
 	uint32_t fd, highest = b->table.highest ? *b->table.highest : 0;
 	size_t count = 0, i;
-	_cleanup_free_ int *keep = calloc(s->listeners_count + WEIR_POOLS_MAX + WEIR_CLASS__MAX + 12 + highest,
+	_cleanup_free_ int *keep = calloc(s->listeners_count + WEIR_POOLS_MAX + WEIR_CLASS__MAX + 13 + highest,
 					  sizeof(*keep));
 
 	if (!keep)
@@ -36,6 +36,7 @@ int keeper_close_strays(const struct keeper *k)
 		keep[count++] = s->cache_fds[i];
 	keep[count++] = s->tickets_fd;
 	keep[count++] = s->queue_fd;
+	keep[count++] = s->store_fd;
 	keep[count++] = s->pass_rx;
 	keep[count++] = s->wake_fd;
 	keep[count++] = b->epoll_fd;
@@ -141,6 +142,13 @@ static int make_shared(struct keeper *k)
 	k->base.ping_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
 	if (k->base.epoll_fd < 0 || k->base.ping_fd < 0)
 		return weir_err(-errno, "cannot make the epoll set");
+	if (k->base.setup->store_fd >= 0) {
+		r = weir_store_open(k->base.setup->store_fd, NULL, &k->store);
+		if (r < 0)
+			return weir_err(r, "cannot map the response cache");
+		/* of an earlier keeper's workers */
+		weir_store_bury_slot(k->store, k->base.setup->slot);
+	}
 	r = wrk_tickets_init(&k->rescue);
 	if (r < 0)
 		return weir_err(r, "cannot map the pool's tickets");

@@ -148,6 +148,8 @@ static void bury(struct keeper *k, struct keeper_worker *w, int status)
 		count_crash(k, &dead);
 	close(dead.drain_fd);
 	flush_cache(k->base.setup);
+	if (k->store)
+		weir_store_bury(k->store, wrk_reader(k->base.setup->slot, dead.generation));
 	if (!keeper_has_worker(k)) {
 		(void)keeper_close_strays(k);
 		k->has_strays = false;

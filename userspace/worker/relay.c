@@ -12,6 +12,7 @@
 
 #define EVENTS 64
 #define END_MS 10
+#define SWEEP_MS 50
 #define STACK_BYTES (256u << 10)
 #define FREE_BUFS_MAX 256 /* buffers that are kept for the next exchange */
 
@@ -109,7 +110,7 @@ static struct wrk_exchange *more(struct wrk_relay *r)
 	if (!x)
 		return NULL;
 	r->all[n] = x;
-	/* release: pairs with the acquire in wrk_relay_sweep() */
+	/* release: pairs with the acquire in sweep() */
 	__atomic_store_n(&r->count, n + 1, __ATOMIC_RELEASE);
 	return x;
 }
@@ -145,7 +146,7 @@ void relay_free(struct wrk_exchange *x)
 	struct wrk_relay *r = &w->relay;
 
 	if (x->tap)
-		x->tap->end(x->tap_arg, false);
+		x->tap->end(w, x->tap_arg, WRK_TAP_LEFT);
 	relay_buf_drop(w, &x->up_buf);
 	relay_buf_drop(w, &x->in_buf);
 	relay_buf_drop(w, &x->out_buf);
@@ -254,6 +255,28 @@ static void dispatch(struct wrk_worker *w, const struct epoll_event *e)
 		relay_kick(x, translate(e->events, RELAY_UP_IN, RELAY_UP_OUT, RELAY_UP_END));
 }
 
+/* Wakes what has waited too long. One relay thread at a time, never the main thread: taps take the store's lock. */
+static void sweep(struct wrk_worker *w, uint64_t now_ms)
+{
+	struct wrk_relay *r = &w->relay;
+	uint64_t swept_ms = __atomic_load_n(&r->swept_ms, __ATOMIC_RELAXED);
+	/* acquire: pairs with the release in more() */
+	unsigned i, count = __atomic_load_n(&r->count, __ATOMIC_ACQUIRE);
+
+	if (now_ms < swept_ms + SWEEP_MS || !__atomic_compare_exchange_n(&r->swept_ms, &swept_ms, now_ms, false,
+									 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return;
+	for (i = 0; i < count; i++) {
+		uint64_t wake_ms = __atomic_load_n(&r->all[i]->wake_ms, __ATOMIC_RELAXED);
+
+		if (wake_ms && now_ms >= wake_ms)
+			relay_kick(r->all[i], RELAY_TICK);
+	}
+	weir_up_expire(r->upstreams, now_ms, false);
+	if (__atomic_load_n(&r->active, __ATOMIC_RELAXED) > 0)
+		weir_metrics_set(w->setup->metrics, last_request_ms, now_ms);
+}
+
 static void *relay_thread(void *arg)
 {
 	struct wrk_worker *w = arg;
@@ -262,9 +285,10 @@ static void *relay_thread(void *arg)
 
 	/* acquire: pairs with the release in wrk_relay_end() */
 	while (!__atomic_load_n(&w->relay.is_ended, __ATOMIC_ACQUIRE)) {
-		n = epoll_wait(w->relay.epoll_fd, events, EVENTS, -1);
+		n = epoll_wait(w->relay.epoll_fd, events, EVENTS, SWEEP_MS);
 		for (i = 0; i < n; i++)
 			dispatch(w, &events[i]);
+		sweep(w, weir_now_ms());
 	}
 	__atomic_sub_fetch(&w->relay.threads, 1, __ATOMIC_RELEASE);
 	return NULL;
@@ -290,24 +314,6 @@ int wrk_relay_start(struct wrk_worker *w)
 	return -r;
 }
 
-void wrk_relay_sweep(struct wrk_worker *w, uint64_t now_ms)
-{
-	struct wrk_relay *r = &w->relay;
-	/* acquire: pairs with the release in more() */
-	unsigned i, count = __atomic_load_n(&r->count, __ATOMIC_ACQUIRE);
-
-	if (!r->codec)
-		return;
-	for (i = 0; i < count; i++) {
-		uint64_t wake_ms = __atomic_load_n(&r->all[i]->wake_ms, __ATOMIC_RELAXED);
-
-		if (wake_ms && now_ms >= wake_ms)
-			relay_kick(r->all[i], RELAY_TICK);
-	}
-	weir_up_expire(r->upstreams, now_ms, false);
-	if (__atomic_load_n(&r->active, __ATOMIC_RELAXED) > 0)
-		weir_metrics_set(w->setup->metrics, last_request_ms, now_ms);
-}
 
 unsigned wrk_relay_active(struct wrk_worker *w)
 {
@@ -320,10 +326,8 @@ void wrk_relay_end(struct wrk_worker *w)
 
 	if (!w->relay.codec)
 		return;
-	while (wrk_relay_active(w) > 0) {
+	while (wrk_relay_active(w) > 0)
 		(void)poll(NULL, 0, END_MS);
-		wrk_relay_sweep(w, weir_now_ms());
-	}
 	__atomic_store_n(&w->relay.is_ended, true, __ATOMIC_RELEASE);
 	(void)!write(w->relay.wake_fd, &one, sizeof(one));
 	while (__atomic_load_n(&w->relay.threads, __ATOMIC_ACQUIRE) > 0)

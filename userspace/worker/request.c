@@ -99,6 +99,29 @@ static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const str
 	return finish(t, c, false, true);
 }
 
+/* False: t->resp is the answer, from the cache or because the request cannot be passed on. */
+static bool ask_upstream(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+			 struct weir_str rest)
+{
+	const char *why;
+	unsigned status;
+
+	switch (wrk_cached_serve(t, c, prefix, rest)) {
+	case WRK_CACHED_ANSWERED:
+		return false;
+	case WRK_CACHED_WAITS:
+		return true;
+	case WRK_CACHED_PASS:
+		break;
+	}
+	status = wrk_relay_begin(t, c, prefix, rest, &why);
+	if (status == 0)
+		return true;
+	wrk_cached_drop(t);
+	weir_response_error(&t->resp, &t->req, status, why, NULL, none);
+	return false;
+}
+
 /* For the keeper, should this request end us. */
 static void note_what(const struct weir_request *req, struct wrk_conn *c)
 {
@@ -117,7 +140,6 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 	const struct weir_conf_prefix *prefix;
 	bool has_body = req->is_chunked || req->body_bytes > 0, is_keep_alive, is_last = rest.n == req->head_bytes;
 	enum wrk_next next;
-	const char *why;
 
 	weir_response_reset(&t->resp);
 	note_what(req, c);
@@ -138,11 +160,8 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 		if (!prefix || prefix->pool != setup->pool->id)
 			return hand_on(t, c, prefix, rest);
 		if (t->w->relay.codec) {
-			unsigned status = wrk_relay_begin(t, c, prefix, rest, &why);
-
-			if (status == 0)
+			if (ask_upstream(t, c, prefix, rest))
 				return WRK_NEXT_GONE;
-			weir_response_error(&t->resp, req, status, why, NULL, none);
 		} else {
 			answer(t, c, prefix, rest);
 		}

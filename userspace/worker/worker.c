@@ -148,7 +148,7 @@ static int sweep_ms(const struct weir_conf_pool *pool)
 static bool is_done(struct wrk_worker *w)
 {
 	return __atomic_load_n(&w->threads_running, __ATOMIC_ACQUIRE) == 0 && !wrk_pump_is_running(w) &&
-	       wrk_relay_active(w) == 0;
+	       wrk_relay_active(w) == 0 && wrk_cached_waiting(w) == 0;
 }
 
 /* The main thread's work until all others have ended. */
@@ -169,13 +169,15 @@ static void tend(struct wrk_worker *w)
 			weir_static_watch(w->files);
 		if (n > 0 && fds[1].revents)
 			begin_drain(w);
-		if (w->is_draining)
+		if (w->is_draining) {
 			wrk_threads_wake(w);
+			wrk_cached_sweep(w, now);
+		}
 		if (now - looked_ms >= WRK_TICK_MS) {
 			looked_ms = now;
 			look(w, now);
 			wrk_recover(w);
-			wrk_relay_sweep(w, now);
+			wrk_cached_sweep(w, now);
 			wrk_limits_log(w, now, false);
 		}
 		if (now - swept_ms >= (uint64_t)every_ms) {
@@ -300,6 +302,9 @@ static int run(struct wrk_worker *w)
 	r = wrk_relay_init(w);
 	if (r < 0)
 		return weir_err(r, "cannot prepare the upstreams of pool '%s'", w->setup->pool->name);
+	r = wrk_cached_init(w);
+	if (r < 0)
+		return weir_err(r, "cannot map the response cache of pool '%s'", w->setup->pool->name);
 	r = wrk_sandbox_syscalls(w->relay.codec != NULL);
 	if (r < 0)
 		return weir_err(r, "cannot install the system call filter");
@@ -311,6 +316,7 @@ static int run(struct wrk_worker *w)
 	wrk_table_leave(&b->table, b->generation);
 	close(w->pump.epoll_fd);
 	wrk_relay_fini(w);
+	wrk_cached_fini(w);
 	return r;
 }
 

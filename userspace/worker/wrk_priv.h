@@ -18,6 +18,7 @@
 #include "handlers/handler.h"
 #include "handlers/static.h"
 #include "http/http.h"
+#include "worker/cached.h"
 #include "worker/worker.h"
 
 #define WRK_IN_BYTES WEIR_HTTP_HEAD_MAX
@@ -98,6 +99,7 @@ struct wrk_conn {
 	bool was_used;	       /* its input slot has memory */
 	bool has_input;	       /* IDLE: requests wait in the input slot, EPOLLOUT wakes a thread for them */
 	bool is_expired;       /* the time limit of the request has ended it; atomic */
+	uint64_t wait_ms;      /* since when its request waits for another's fetch; 0: it does not */
 	struct weir_flow_key key;
 	char what[WRK_WHAT_BYTES]; /* STEP_TAKEN, STEP_SENDING: "GET /path", as the client sent it, terminated */
 };
@@ -188,6 +190,7 @@ struct wrk_thread {
 	unsigned fresh_count;
 	struct wrk_pending *pending; /* of the response that was just begun */
 	struct wrk_out todo;
+	struct weir_fetch *fetch; /* of the request: the relay takes it over */
 	struct weir_request req;
 	struct weir_response resp;
 	char in[WRK_IN_BYTES];
@@ -207,7 +210,7 @@ struct wrk_pump {
 };
 
 struct wrk_exchange;
-struct wrk_tap;
+struct weir_object_view;
 struct weir_codec;
 struct weir_up_set;
 
@@ -216,7 +219,6 @@ struct wrk_relay {
 	/* fixed after init */
 	const struct weir_codec *codec;
 	struct weir_up_set *upstreams;
-	const struct wrk_tap *tap; /* NULL: nobody listens */
 	int epoll_fd;	 /* this worker's alone */
 	int wake_fd;	 /* eventfd, in the set: the threads look whether they are to end */
 	unsigned number; /* in wrk_conn.state */
@@ -229,6 +231,7 @@ struct wrk_relay {
 	uint64_t said_ms; /* of messages about failures: this second, and how many */
 	unsigned said;
 	/* any thread, atomic */
+	uint64_t swept_ms;
 	unsigned count;
 	unsigned active;  /* exchanges */
 	unsigned threads; /* running */
@@ -249,6 +252,7 @@ struct wrk_worker {
 	unsigned threads_max;
 	struct wrk_pump pump;
 	struct wrk_relay relay;
+	struct wrk_cached cached;
 	/* any thread, atomic */
 	uint32_t ticket_generation;
 	bool is_draining;
@@ -414,8 +418,6 @@ bool wrk_pump_is_running(struct wrk_worker *w);
 /* relay.c */
 int wrk_relay_init(struct wrk_worker *w);
 int wrk_relay_start(struct wrk_worker *w);
-/* Wakes what has waited too long. Main thread. */
-void wrk_relay_sweep(struct wrk_worker *w, uint64_t now_ms);
 /* Exchanges that have not come to their end. */
 unsigned wrk_relay_active(struct wrk_worker *w);
 /* Waits for them, then ends the threads. Main thread; the serving threads have ended. */
@@ -426,6 +428,17 @@ void wrk_relay_fini(struct wrk_worker *w);
  * refuse with, *ret_why (static) says why. */
 unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
 			 struct weir_str rest, const char **ret_why);
+
+/* relay_fetch.c: a GET for the request in t->req that no client gets; `f` hears the response, and is taken over on
+ * success. `about`: what is asked about, by its validators; NULL: nothing. -ENOBUFS, -ENOMEM, -EINVAL. */
+int wrk_relay_fetch(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+		    struct weir_str rest, const struct weir_object_view *about, struct weir_fetch *f);
+
+/* A worker's name in its pool's store. */
+static inline uint64_t wrk_reader(uint32_t slot, uint32_t generation)
+{
+	return (uint64_t)slot << 32 | generation;
+}
 
 /* threads.c */
 int wrk_threads_start(struct wrk_worker *w);

@@ -18,7 +18,7 @@ static const struct {
 	const char *section;
 	const char *request;
 	uint64_t age_ms;
-	enum weir_reuse what;
+	enum weir_reuse_what what;
 	uint64_t rules;
 	uint8_t flags;
 	uint32_t swr_s, sie_s;

@@ -86,6 +86,7 @@ struct weir_object_view {
 	uint64_t body_bytes;
 	struct weir_policy_stored stored;
 	int64_t created_s; /* CLOCK_REALTIME */
+	uint64_t stored_ms; /* CLOCK_MONOTONIC: since when it can be found */
 	uint64_t hits;
 	uint64_t generation;
 	uint16_t port;

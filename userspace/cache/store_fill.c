@@ -463,6 +463,7 @@ int weir_fill_commit(struct weir_fill *f, struct weir_hold *ret)
 	trim(s, o);
 	__atomic_store_n(&o->variant[0], f->variant[0], __ATOMIC_RELAXED);
 	__atomic_store_n(&o->variant[1], f->variant[1], __ATOMIC_RELAXED);
+	o->stored_ms = weir_now_ms();
 	replace(s, o);
 	if (ret) {
 		*ret = (struct weir_hold){ s, f->index, f->generation };

@@ -130,6 +130,7 @@ void weir_hold_view(const struct weir_hold *h, struct weir_object_view *ret)
 	ret->body_bytes = o->body_bytes;
 	ret->stored = o->stored;
 	ret->created_s = o->created_s;
+	ret->stored_ms = o->stored_ms;
 	ret->hits = __atomic_load_n(&o->hits, __ATOMIC_RELAXED);
 	ret->generation = h->generation;
 	ret->port = o->port;

@@ -55,6 +55,7 @@ struct object {
 	/* fixed before it is LIVE */
 	struct weir_policy_stored stored;
 	int64_t created_s;
+	uint64_t stored_ms;
 	uint64_t body_bytes;
 	uint32_t head_bytes;
 	uint16_t key_bytes;

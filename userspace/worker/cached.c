@@ -312,6 +312,9 @@ static enum wrk_cached_step look_up(struct ask *a)
 	if (is_found)
 		weir_hold_view(&h, &v);
 	weir_policy_reuse(&pc->policy, &a->policy, is_found ? &v.stored : NULL, now, &reuse);
+	/* What came while the request waited for it is as good as what it would get for itself. */
+	if (reuse.what == WEIR_REUSE_REVALIDATE && is_found && a->c->wait_ms && v.stored_ms >= a->c->wait_ms)
+		reuse.what = WEIR_REUSE_FRESH;
 	if (reuse.what == WEIR_REUSE_REVALIDATE && reuse.may_on_error && has_failed(a, now))
 		reuse.what = WEIR_REUSE_STALE;
 	switch (reuse.what) {

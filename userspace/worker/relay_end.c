@@ -82,6 +82,8 @@ bool relay_complete(struct wrk_exchange *x)
 	bool goes_on = x->is_keep_alive && x->is_body_done && !x->is_tunnel;
 	bool lingers = !x->is_tunnel && (x->had_body || c->in_bytes > 0), must_look = x->must_look;
 
+	if (!x->is_tunnel)
+		wrk_count_answer(w->setup->metrics, c, x->status);
 	leave_up(x);
 	must_look |= x->is_client_watched;
 	unwatch(x);
@@ -100,6 +102,8 @@ bool relay_abort(struct wrk_exchange *x, bool is_reset)
 	struct wrk_worker *w = x->w;
 	struct wrk_conn *c = x->conn;
 
+	if (x->has_begun && !x->is_tunnel)
+		wrk_count_answer(w->setup->metrics, c, x->status);
 	relay_leave(x, false, false);
 	unwatch(x);
 	relay_free(x);

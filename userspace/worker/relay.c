@@ -7,12 +7,25 @@
 #include <sys/epoll.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 
 #define EVENTS 16 /* that a thread takes at a time */
 #define END_MS 10
 #define FREE_BUFS_MAX 256 /* buffers that are kept for the next exchange */
 
 __thread struct wrk_thread *relay_thread;
+
+/* A health check has changed a server's state. */
+static void on_health(void *arg, const struct weir_up_server *server, const char *why)
+{
+	const struct wrk_worker *w = arg;
+
+	if (why)
+		weir_warn("pool '%s': upstream %s is down: %u health checks in a row failed, at last %s",
+			  w->setup->pool->name, server->conf->text, w->setup->pool->proxy.health_fall, why);
+	else
+		weir_info("pool '%s': upstream %s is ready again", w->setup->pool->name, server->conf->text);
+}
 
 int wrk_relay_init(struct wrk_worker *w)
 {
@@ -28,9 +41,11 @@ int wrk_relay_init(struct wrk_worker *w)
 	r->all = calloc(WRK_EXCHANGES_MAX, sizeof(struct wrk_exchange *));
 	if (!r->all)
 		return -ENOMEM;
-	error = weir_up_set_new(&w->setup->pool->proxy, NULL, &r->upstreams);
+	error = weir_up_set_new(&w->setup->pool->proxy, w->setup->upstreams, &r->upstreams);
 	if (error < 0)
 		return error;
+	r->upstreams->on_change = on_health;
+	r->upstreams->on_change_arg = w;
 	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (r->epoll_fd < 0 || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, w->base->epoll_fd, &e) < 0)
 		return -errno;
@@ -312,6 +327,8 @@ void wrk_relay_sweep(struct wrk_worker *w, uint64_t now_ms)
 			relay_kick(r->all[i], RELAY_TICK);
 	}
 	weir_up_expire(r->upstreams, now_ms, false);
+	if (!__atomic_load_n(&w->is_draining, __ATOMIC_RELAXED))
+		weir_up_check(r->upstreams, now_ms);
 	if (__atomic_load_n(&r->active, __ATOMIC_RELAXED) > 0)
 		weir_metrics_set(w->setup->metrics, last_request_ms, now_ms);
 }

@@ -1,20 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The relay's threads, its epoll set, and the memory of exchanges; see relay.h for the whole. */
+/* The relay's epoll set, what its events lead to, and the memory of exchanges; see relay.h for the whole. */
 #include "worker/relay.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 
-#define EVENTS 64
+#define EVENTS 16 /* that a thread takes at a time */
 #define END_MS 10
-#define SWEEP_MS 50
 #define STACK_BYTES (256u << 10)
 #define FREE_BUFS_MAX 256 /* buffers that are kept for the next exchange */
+
+__thread struct wrk_thread *relay_thread;
+
+/* A health check has changed a server's state. */
+static void on_health(void *arg, const struct weir_up_server *server, const char *why)
+{
+	const struct wrk_worker *w = arg;
+
+	if (why)
+		weir_warn("pool '%s': upstream %s is down: %u health checks in a row failed, at last %s",
+			  w->setup->pool->name, server->conf->text, w->setup->pool->proxy.health_fall, why);
+	else
+		weir_info("pool '%s': upstream %s is ready again", w->setup->pool->name, server->conf->text);
+}
 
 int wrk_relay_init(struct wrk_worker *w)
 {
@@ -22,7 +35,7 @@ int wrk_relay_init(struct wrk_worker *w)
 	struct epoll_event e = { .events = EPOLLIN, .data.ptr = NULL };
 	int error;
 
-	r->epoll_fd = r->wake_fd = -1;
+	r->epoll_fd = -1;
 	if (w->setup->pool->handler != WEIR_HANDLER_PROXY)
 		return 0;
 	pthread_mutex_init(&r->lock, NULL);
@@ -30,12 +43,13 @@ int wrk_relay_init(struct wrk_worker *w)
 	r->all = calloc(WRK_EXCHANGES_MAX, sizeof(struct wrk_exchange *));
 	if (!r->all)
 		return -ENOMEM;
-	error = weir_up_set_new(&w->setup->pool->proxy, NULL, &r->upstreams);
+	error = weir_up_set_new(&w->setup->pool->proxy, w->setup->upstreams, &r->upstreams);
 	if (error < 0)
 		return error;
+	r->upstreams->on_change = on_health;
+	r->upstreams->on_change_arg = w;
 	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (r->epoll_fd < 0 || r->wake_fd < 0 || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->wake_fd, &e) < 0)
+	if (r->epoll_fd < 0 || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, w->base->epoll_fd, &e) < 0)
 		return -errno;
 	r->codec = &weir_proxy_codec;
 	return 0;
@@ -48,9 +62,7 @@ void wrk_relay_fini(struct wrk_worker *w)
 	r->upstreams = weir_up_set_free(r->upstreams);
 	if (r->epoll_fd >= 0)
 		close(r->epoll_fd);
-	if (r->wake_fd >= 0)
-		close(r->wake_fd);
-	r->epoll_fd = r->wake_fd = -1;
+	r->epoll_fd = -1;
 }
 
 /* --- memory --- */
@@ -240,8 +252,6 @@ static void dispatch(struct wrk_worker *w, const struct epoll_event *e)
 	struct weir_up_conn *c = e->data.ptr;
 	struct wrk_exchange *x;
 
-	if (!at)
-		return;
 	if (at & 1) {
 		relay_kick((struct wrk_exchange *)(at & ~(uintptr_t)1),
 			   translate(e->events, RELAY_CLIENT_IN, RELAY_CLIENT_OUT, RELAY_CLIENT_END));
@@ -255,16 +265,63 @@ static void dispatch(struct wrk_worker *w, const struct epoll_event *e)
 		relay_kick(x, translate(e->events, RELAY_UP_IN, RELAY_UP_OUT, RELAY_UP_END));
 }
 
-/* Wakes what has waited too long. One relay thread at a time, never the main thread: taps take the store's lock. */
+/* A request came while the last response was on its way out: it is served here, without another round through the
+ * epoll set. */
+static void serve_again(struct wrk_thread *t)
+{
+	struct wrk_conn *c;
+
+	while ((c = TAKE_PTR(t->again)))
+		wrk_serve(t, c, t->again_events);
+}
+
+/* New connections and requests: what the set that all workers of the slot share has to say. */
+static void take_requests(struct wrk_thread *t)
+{
+	struct epoll_event events[EVENTS];
+	int i, n = epoll_wait(t->w->base->epoll_fd, events, EVENTS, 0);
+
+	for (i = 0; i < n; i++) {
+		wrk_dispatch(t, events[i].data.u64, events[i].events);
+		serve_again(t);
+	}
+}
+
+int wrk_relay_wait(struct wrk_thread *t, int timeout_ms)
+{
+	struct epoll_event events[EVENTS];
+	int i, n = epoll_wait(t->w->relay.epoll_fd, events, EVENTS, timeout_ms);
+
+	if (n <= 0)
+		return n;
+	__atomic_store_n(&t->busy_ms, weir_now_ms(), __ATOMIC_RELAXED);
+	relay_thread = t;
+	for (i = 0; i < n; i++) {
+		if (!events[i].data.ptr)
+			take_requests(t);
+		else
+			dispatch(t->w, &events[i]);
+		serve_again(t);
+	}
+	relay_thread = NULL;
+	__atomic_store_n(&t->busy_ms, 0, __ATOMIC_RELAXED);
+	return n;
+}
+
+void wrk_relay_leave_requests(struct wrk_worker *w)
+{
+	if (w->relay.codec)
+		(void)epoll_ctl(w->relay.epoll_fd, EPOLL_CTL_DEL, w->base->epoll_fd, NULL);
+}
+
+/* Wakes what has waited too long. */
 static void sweep(struct wrk_worker *w, uint64_t now_ms)
 {
 	struct wrk_relay *r = &w->relay;
-	uint64_t swept_ms = __atomic_load_n(&r->swept_ms, __ATOMIC_RELAXED);
 	/* acquire: pairs with the release in more() */
 	unsigned i, count = __atomic_load_n(&r->count, __ATOMIC_ACQUIRE);
 
-	if (now_ms < swept_ms + SWEEP_MS || !__atomic_compare_exchange_n(&r->swept_ms, &swept_ms, now_ms, false,
-									 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	if (!r->codec)
 		return;
 	for (i = 0; i < count; i++) {
 		uint64_t wake_ms = __atomic_load_n(&r->all[i]->wake_ms, __ATOMIC_RELAXED);
@@ -273,63 +330,67 @@ static void sweep(struct wrk_worker *w, uint64_t now_ms)
 			relay_kick(r->all[i], RELAY_TICK);
 	}
 	weir_up_expire(r->upstreams, now_ms, false);
+	if (!__atomic_load_n(&w->is_draining, __ATOMIC_RELAXED))
+		weir_up_check(r->upstreams, now_ms);
 	if (__atomic_load_n(&r->active, __ATOMIC_RELAXED) > 0)
 		weir_metrics_set(w->setup->metrics, last_request_ms, now_ms);
 }
-
-static void *relay_thread(void *arg)
-{
-	struct wrk_worker *w = arg;
-	struct epoll_event events[EVENTS];
-	int i, n;
-
-	/* acquire: pairs with the release in wrk_relay_end() */
-	while (!__atomic_load_n(&w->relay.is_ended, __ATOMIC_ACQUIRE)) {
-		n = epoll_wait(w->relay.epoll_fd, events, EVENTS, SWEEP_MS);
-		for (i = 0; i < n; i++)
-			dispatch(w, &events[i]);
-		sweep(w, weir_now_ms());
-	}
-	__atomic_sub_fetch(&w->relay.threads, 1, __ATOMIC_RELEASE);
-	return NULL;
-}
-
-int wrk_relay_start(struct wrk_worker *w)
-{
-	unsigned i, wanted = w->relay.codec ? w->setup->pool->proxy.threads : 0;
-	pthread_attr_t attr;
-	pthread_t id;
-	int r = 0;
-
-	(void)pthread_attr_init(&attr);
-	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
-	for (i = 0; i < wanted && r == 0; i++) {
-		__atomic_add_fetch(&w->relay.threads, 1, __ATOMIC_RELAXED);
-		r = pthread_create(&id, &attr, relay_thread, w);
-		if (r)
-			__atomic_sub_fetch(&w->relay.threads, 1, __ATOMIC_RELAXED);
-	}
-	(void)pthread_attr_destroy(&attr);
-	return -r;
-}
-
 
 unsigned wrk_relay_active(struct wrk_worker *w)
 {
 	return __atomic_load_n(&w->relay.active, __ATOMIC_ACQUIRE);
 }
 
-void wrk_relay_end(struct wrk_worker *w)
+/* What is left when the serving threads have ended. */
+static void serve_rest(struct wrk_worker *w)
 {
-	const uint64_t one = 1;
+	struct epoll_event events[EVENTS];
+	int i, n;
+
+	while (wrk_relay_active(w) > 0) {
+		n = epoll_wait(w->relay.epoll_fd, events, EVENTS, END_MS);
+		for (i = 0; i < n; i++)
+			dispatch(w, &events[i]);
+		sweep(w, weir_now_ms());
+	}
+}
+
+static void *clock_thread(void *arg)
+{
+	struct wrk_worker *w = arg;
+
+	/* acquire: pairs with the release in wrk_relay_end() */
+	while (!__atomic_load_n(&w->relay.is_ending, __ATOMIC_ACQUIRE)) {
+		(void)poll(NULL, 0, WRK_TICK_MS);
+		sweep(w, weir_now_ms());
+	}
+	serve_rest(w);
+	__atomic_store_n(&w->relay.is_running, false, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+int wrk_relay_start(struct wrk_worker *w)
+{
+	pthread_attr_t attr;
+	pthread_t id;
+	int r;
 
 	if (!w->relay.codec)
-		return;
-	while (wrk_relay_active(w) > 0)
+		return 0;
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
+	w->relay.is_running = true;
+	r = pthread_create(&id, &attr, clock_thread, w);
+	w->relay.is_running = r == 0;
+	(void)pthread_attr_destroy(&attr);
+	return -r;
+}
+
+void wrk_relay_end(struct wrk_worker *w)
+{
+	__atomic_store_n(&w->relay.is_ending, true, __ATOMIC_RELEASE);
+	/* acquire: pairs with the release in clock_thread() */
+	while (__atomic_load_n(&w->relay.is_running, __ATOMIC_ACQUIRE))
 		(void)poll(NULL, 0, END_MS);
-	__atomic_store_n(&w->relay.is_ended, true, __ATOMIC_RELEASE);
-	(void)!write(w->relay.wake_fd, &one, sizeof(one));
-	while (__atomic_load_n(&w->relay.threads, __ATOMIC_ACQUIRE) > 0)
-		(void)poll(NULL, 0, 1);
 }

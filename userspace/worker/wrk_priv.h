@@ -79,6 +79,7 @@ struct wrk_conn {
 	uint32_t in_bytes;     /* read, not parsed; in the connection's input slot */
 	size_t scanned;	       /* see weir_request_parse() */
 	uint64_t deadline_ms;  /* CLOCK_MONOTONIC; when the sweep ends it */
+	uint64_t begun_ns;     /* CLOCK_MONOTONIC: when the head of the request in hand was complete; 0: none */
 	uint64_t since_ms;     /* in FLIGHT: when the thread took the request; atomic, the sweep looks */
 	uint64_t body_left;    /* PHASE_BODY with a Content-Length */
 	struct weir_chunked chunked;
@@ -185,6 +186,8 @@ struct wrk_thread {
 	int64_t date_s; /* that `date` shows */
 	char date[WEIR_HTTP_DATE_BYTES];
 	struct wrk_conn *fresh[WRK_FRESH_MAX]; /* see fresh.c */
+	struct wrk_conn *again; /* its next request has come, see relay_end.c */
+	uint32_t again_events;
 	bool saw_end;	  /* the event that is served says that the client has ended its side */
 	uint64_t fresh_ns[WRK_FRESH_MAX];      /* CLOCK_MONOTONIC: since when */
 	unsigned fresh_count;
@@ -219,8 +222,7 @@ struct wrk_relay {
 	/* fixed after init */
 	const struct weir_codec *codec;
 	struct weir_up_set *upstreams;
-	int epoll_fd;	 /* this worker's alone */
-	int wake_fd;	 /* eventfd, in the set: the threads look whether they are to end */
+	int epoll_fd;	 /* this worker's alone; the slot's is in it */
 	unsigned number; /* in wrk_conn.state */
 	struct wrk_exchange **all; /* WRK_EXCHANGES_MAX; the first `count` are set */
 	pthread_mutex_t lock;
@@ -231,11 +233,10 @@ struct wrk_relay {
 	uint64_t said_ms; /* of messages about failures: this second, and how many */
 	unsigned said;
 	/* any thread, atomic */
-	uint64_t swept_ms;
 	unsigned count;
 	unsigned active;  /* exchanges */
-	unsigned threads; /* running */
-	bool is_ended;	  /* they are to end */
+	bool is_running;  /* the clock */
+	bool is_ending;
 };
 
 struct wrk_worker {
@@ -385,8 +386,8 @@ void wrk_serve(struct wrk_thread *t, struct wrk_conn *c, uint32_t events);
 /* The same for a connection whose first `count` bytes are in t->in. */
 void wrk_serve_received(struct wrk_thread *t, struct wrk_conn *c, size_t count);
 
-/* One more response, with this status. */
-void wrk_count_status(struct weir_metrics_slot *m, unsigned status);
+/* The response, with this status, is with the socket. */
+void wrk_count_answer(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned status);
 
 /* request.c: one request, its head in t->req. `rest` is everything that was read, from the head's first byte on. */
 enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struct weir_str rest);
@@ -417,10 +418,16 @@ bool wrk_pump_is_running(struct wrk_worker *w);
 
 /* relay.c */
 int wrk_relay_init(struct wrk_worker *w);
+/* Starts its clock, a thread that wakes what has waited too long: taps take locks that need a thread of libc's own, which
+ * a worker's main thread is not. */
 int wrk_relay_start(struct wrk_worker *w);
+/* Waits for events of both kinds, and serves them. Returns what epoll_wait() did. */
+int wrk_relay_wait(struct wrk_thread *t, int timeout_ms);
+/* A drain has begun: requests are another worker's now. */
+void wrk_relay_leave_requests(struct wrk_worker *w);
 /* Exchanges that have not come to their end. */
 unsigned wrk_relay_active(struct wrk_worker *w);
-/* Waits for them, then ends the threads. Main thread; the serving threads have ended. */
+/* Goes on with them until none is left. Main thread; the serving threads have ended. */
 void wrk_relay_end(struct wrk_worker *w);
 void wrk_relay_fini(struct wrk_worker *w);
 

@@ -58,7 +58,9 @@ static void find_variant(const struct sup *s, const struct weir_entry *e, char *
 /* Whole seconds from `now_ns` to `then_ns`, negative when that was before. */
 static json_int_t since_s(uint64_t then_ns, uint64_t now_ns)
 {
-	return (json_int_t)(then_ns - now_ns) / 1000000000;
+	json_int_t ns = (json_int_t)(then_ns - now_ns);
+
+	return ns / 1000000000 - (ns % 1000000000 < 0);
 }
 
 /* Seconds since 1970 of a time of the kernel's, or null. */

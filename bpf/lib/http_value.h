@@ -7,24 +7,34 @@
 
 #include "weir/key.h"
 
-/* Value bytes that decide nothing: eight at a time until a control character. */
+#define VALUE_WORDS 4 /* a step */
+
+/* Flags the control characters of eight bytes; the lowest flag is exact. */
+static __always_inline __u64 head_controls(__u64 w)
+{
+	__u64 del = w ^ BYTES(0x7f);
+
+	return (((w - BYTES(0x20)) & ~w) | ((del - BYTES(1)) & ~del)) & HIGHS;
+}
+
+/* Value bytes that decide nothing, until a control character. */
 static __always_inline long head_value(struct weir_scratch *s, struct weir_req *r)
 {
-	const __u64 ones = 0x0101010101010101ULL, highs = 0x8080808080808080ULL;
-	__u64 w = head_word(s, r->at);
-	__u64 del = w ^ 0x7f7f7f7f7f7f7f7fULL;
-	__u64 bad = (w - ones * 0x20) & ~w & highs;
-	__u32 at;
+	__u32 at = r->at, i;
+	__u64 bad = 0;
 
-	bad |= (del - ones) & ~del & highs;
-	if (!bad) {
-		r->at += 8;
-		return 0;
+#pragma clang loop unroll(full)
+	for (i = 0; i < VALUE_WORDS; i++) {
+		bad = head_controls(head_word(s, at));
+		if (bad)
+			break;
+		at += 8;
 	}
-	/* The lowest flagged byte is exact; its index is 7 - the byte of the product's factor. */
-	bad = (bad & -bad) >> 7;
-	at = r->at + (__u32)((bad * 0x0001020304050607ULL) >> 56);
+	if (bad)
+		at += head_first(bad);
 	r->at = at;
+	if (!bad)
+		return 0;
 	if (at + 1 >= r->end)
 		return head_stop(r, WEIR_MISS_INCOMPLETE);
 	if ((head_word(s, at) & 0xffff) != W('\r', '\n', 0, 0, 0, 0, 0, 0))
@@ -62,7 +72,7 @@ static __always_inline long head_literal(struct weir_req *r, __u8 c)
 static __always_inline __u32 head_host_run(struct weir_scratch *s, struct weir_req *r)
 {
 	__u64 w = head_word(s, r->at);
-	__u32 n = r->host_bytes, run = head_run(w, CHAR_HOST);
+	__u32 n = r->host_bytes, run = head_run_to(w, CHAR_HOST, ':', '\r');
 
 	if (!run || n + run > WEIR_HOST_MAX)
 		return 0;
@@ -71,6 +81,30 @@ static __always_inline __u32 head_host_run(struct weir_scratch *s, struct weir_r
 	opaque(n);
 	*(__u64 *)(r->host + (n & (WEIR_HOST_MAX - 1))) = w | LOWER8;
 	return run;
+}
+
+/* The colon and the port behind it, which ends the field. */
+static __always_inline long head_port(struct weir_scratch *s, struct weir_req *r)
+{
+	__u64 w = head_word(s, r->at + 1);
+	__u32 port = 0, digits = 0, i;
+
+#pragma clang loop unroll(full)
+	for (i = 0; i < 5; i++) {
+		if (!head_is_digit(w & 0xff))
+			break;
+		port = port * 10 + (w & 0xff) - '0';
+		w >>= 8;
+		digits++;
+	}
+	r->at += 1 + digits;
+	if (r->at < r->end && (!digits || port > 65535))
+		return head_stop(r, WEIR_MISS_HOST);
+	if (head_line_end(s, r)) {
+		r->has_host = 1;
+		return 0;
+	}
+	return head_stop(r, r->at + 1 >= r->end ? WEIR_MISS_INCOMPLETE : WEIR_MISS_HOST);
 }
 
 /* Some bytes of Host: name[:port], stored in lower case; the port is the endpoint's affair. */
@@ -104,22 +138,8 @@ static __always_inline long head_host(struct weir_scratch *s, struct weir_req *r
 	}
 	if (r->at >= r->end)
 		return head_stop(r, WEIR_MISS_INCOMPLETE);
-	if (c == ':' && n && r->was != LIST_SPACE && r->was != LIST_BRACKET) {
-		r->at++;
-		r->was = LIST_SPACE; /* digits of the port follow, one at least */
-		if (r->at >= r->end)
-			return head_stop(r, WEIR_MISS_INCOMPLETE);
-		return head_is_digit(head_word(s, r->at) & 0xff) ? 0 :
-								   head_stop(r, WEIR_MISS_HOST);
-	}
-	if (r->was == LIST_SPACE) {
-		r->at++;
-		r->token = r->token * 10 + (c - '0');
-		r->token_bytes++;
-		return head_is_digit(c) && r->token_bytes <= 5 && r->token <= 65535 ?
-			       0 :
-			       head_stop(r, WEIR_MISS_HOST);
-	}
+	if (c == ':' && n && r->was != LIST_BRACKET)
+		return head_port(s, r);
 	if (r->was == LIST_BRACKET || (c == '[' && !n))
 		return head_literal(r, c);
 	return head_stop(r, WEIR_MISS_HOST);
@@ -220,7 +240,7 @@ static __always_inline long head_list(struct weir_scratch *s, struct weir_req *r
 	if (r->was == LIST_WEIGHT)
 		return head_weight(r, w);
 	if (r->was == LIST_START || r->was == LIST_TOKEN) {
-		run = head_run(w, CHAR_TOKEN);
+		run = head_run_to(w, CHAR_TOKEN, ',', '\r');
 		if (run) {
 			w = weir_key_mask(w | LOWER8, run);
 			if (!r->token_bytes)

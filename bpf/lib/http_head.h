@@ -89,10 +89,10 @@ static __always_inline void head_field_name(struct weir_scratch *s, struct weir_
 	else
 		r->state = field == FIELD_HOST ? HEAD_HOST : HEAD_LIST;
 	if (field & r->seen)
-		head_miss(r, field == FIELD_HOST       ? WEIR_MISS_HOST :
-			     field == FIELD_CONNECTION ? WEIR_MISS_CONNECTION :
-			     field == FIELD_ENCODING   ? WEIR_MISS_ENCODING :
-							 WEIR_MISS_CONDITIONAL);
+		head_miss(r, field == FIELD_HOST	 ? WEIR_MISS_HOST
+			     : field == FIELD_CONNECTION ? WEIR_MISS_CONNECTION
+			     : field == FIELD_ENCODING	 ? WEIR_MISS_ENCODING
+							 : WEIR_MISS_CONDITIONAL);
 	if (field == FIELD_HOST && (field & r->seen))
 		r->state = HEAD_VALUE;
 	r->seen |= field;
@@ -180,8 +180,7 @@ static __always_inline long head_target(struct weir_scratch *s, struct weir_req 
 							     WEIR_MISS_INCOMPLETE);
 		r->at += head_run_to(w, CHAR_RUN, ' ', '/');
 	} else {
-		k = head_run_to(head_word(s, r->at), r->in_query ? CHAR_QUERY : CHAR_RUN, ' ',
-				r->in_query ? ' ' : '/');
+		k = head_run_to(head_word(s, r->at), r->in_query ? CHAR_QUERY : CHAR_RUN, ' ', r->in_query ? ' ' : '/');
 		if (!k || !n)
 			return head_stop(r, WEIR_MISS_TARGET);
 		r->at += k;

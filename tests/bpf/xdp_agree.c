@@ -63,9 +63,8 @@ static bool agrees_on_conditions(const struct weir_req *x)
 	if (x->asks & WEIR_ASK_TAG)
 		return weir_cache_one_tag(request.fields[WEIR_FIELD_IF_NONE_MATCH], &tag) &&
 		       is_same(tag, (const char *)scratch->head + x->tag_at, x->tag_bytes);
-	return !(x->asks & WEIR_ASK_SINCE) ||
-	       is_same(weir_str_trim(request.fields[WEIR_FIELD_IF_MODIFIED_SINCE]),
-		       (const char *)scratch->head + x->since_at, WEIR_DATE_BYTES);
+	return !(x->asks & WEIR_ASK_SINCE) || is_same(weir_str_trim(request.fields[WEIR_FIELD_IF_MODIFIED_SINCE]),
+						      (const char *)scratch->head + x->since_at, WEIR_DATE_BYTES);
 }
 
 /* NULL: the worker's parser agrees; else in what it does not. */

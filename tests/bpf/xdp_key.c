@@ -163,8 +163,14 @@ Test(xdp_key, codings_that_the_pool_does_not_offer_share_an_entry)
 		const char *codings;
 		bool is_gzip;
 	} rows[] = {
-		{ "", false }, { "br", false }, { "br, zstd;q=0.5, deflate", false }, { "gzip;q=0, br", false },
-		{ "*", false }, { "gzip", true }, { "gzip;q=1.0, *;q=0.5", true }, { "deflate, gzip, br, zstd", true },
+		{ "", false },
+		{ "br", false },
+		{ "br, zstd;q=0.5, deflate", false },
+		{ "gzip;q=0, br", false },
+		{ "*", false },
+		{ "gzip", true },
+		{ "gzip;q=1.0, *;q=0.5", true },
+		{ "deflate, gzip, br, zstd", true },
 	};
 	struct weir_pool pool = prog_pool(POOL_A);
 	struct weir_flow fresh;
@@ -182,7 +188,8 @@ Test(xdp_key, codings_that_the_pool_does_not_offer_share_an_entry)
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct packet p;
 
-		sprintf(text, "GET " TARGET " HTTP/1.1\r\nHost: " HOST "\r\nAccept-Encoding: %s\r\n\r\n", rows[i].codings);
+		sprintf(text, "GET " TARGET " HTTP/1.1\r\nHost: " HOST "\r\nAccept-Encoding: %s\r\n\r\n",
+			rows[i].codings);
 		p = prog_request(&client, text);
 		prog_run(&p, &r);
 		assert_verdict(&r, WEIR_VERDICT_HIT);

@@ -75,9 +75,9 @@ int weir_encoding_classify(struct weir_str value, uint8_t *ret_set)
 		name = weir_str_trim((struct weir_str){ item.p, semicolon ? (size_t)(semicolon - item.p) : item.n });
 		is_zero = false;
 		if (!is_token(name) ||
-		    (semicolon && !parse_weight((struct weir_str){ semicolon + 1,
-								   (size_t)(item.p + item.n - (semicolon + 1)) },
-						&is_zero)))
+		    (semicolon &&
+		     !parse_weight((struct weir_str){ semicolon + 1, (size_t)(item.p + item.n - (semicolon + 1)) },
+				   &is_zero)))
 			return -EINVAL;
 		bit = weir_encoding_bit(name);
 		if (is_zero && (weir_str_eq(name, WEIR_STR("*")) || weir_str_caseeq(name, WEIR_STR("identity"))))

@@ -57,7 +57,9 @@ TestSuite(publish, .init = init);
 static struct weir_cache_image image_of(char fill, size_t bytes)
 {
 	memset(body, fill, bytes);
-	return (struct weir_cache_image){ .head = { HEAD, sizeof(HEAD) - 1, 0, 29, 0 }, .body = body, .body_bytes = bytes };
+	return (struct weir_cache_image){ .head = { HEAD, sizeof(HEAD) - 1, 0, 29, 0 },
+					  .body = body,
+					  .body_bytes = bytes };
 }
 
 /* The first byte of the body that is there; 0: none. Asserts that it is in one class at most. */
@@ -66,7 +68,7 @@ static char cached(void)
 	char found = 0;
 	int class;
 
-	for (class = 0; class < WEIR_CLASS__MAX; class++) {
+	for (class = 0; class < WEIR_CLASS__MAX; class ++) {
 		if (weir_bpf_map_lookup(cache.fds[class], &name.key, &entry) < 0)
 			continue;
 		cr_assert_eq(found, 0, "in one class only");

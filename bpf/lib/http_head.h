@@ -302,7 +302,8 @@ static __always_inline void weir_head_parse(struct weir_scratch *s)
 		head_miss(r, WEIR_MISS_HOST);
 	if (r->is_http10 && !r->wants_keepalive)
 		r->wants_close = 1;
-	r->encodings &= (__u8)~r->refused;
+	if (r->seen & FIELD_ENCODING)
+		head_codings_end(r);
 	if (unlikely(r->asks & WEIR_ASK_CONDITIONS) && !r->miss)
 		head_conditions(&c);
 }

@@ -92,8 +92,9 @@ struct weir_req {
 	__u16 pool;
 	__u8 is_routed;	     /* pool is a prefix's, not the endpoint's default */
 	__u8 asks;	     /* enum weir_ask: what the entry must be asked before it is sent */
-	__u8 refused;	     /* set of codings with weight 0 */
-	__u8 pad[1];
+	__u8 named;	     /* codings that Accept-Encoding names, with weight 0 too, and WEIR_ENCODING_ANY for "*" */
+	__u8 has_weights;
+	__u16 weights[5];    /* thousandths + 1: br, zstd, gzip, deflate, the greater of identity and "*"; 0: not named */
 	/* not cleared for each request */
 	__u16 slash[WEIR_DEPTH_MAX + 3];
 	__u64 digest[2];     /* cache key */

@@ -21,13 +21,16 @@ enum weir_class {
 };
 
 /* Content codings that the client accepts: part of the key, as far as the pool's responses depend on them (weir_pool
- * .encodings). Weights choose nothing: a coding with weight 0 is not in the set, every other one is. */
+ * .encodings). Weights are no part of it: a list that prefers what stands later in this order to what stands earlier is no plain
+ * case: br, zstd, gzip, deflate, none. */
 enum weir_encoding {
 	WEIR_ENCODING_GZIP = 1,
 	WEIR_ENCODING_BR = 2,
 	WEIR_ENCODING_ZSTD = 4,
 	WEIR_ENCODING_DEFLATE = 8,
 	WEIR_ENCODING__COUNT = 16, /* encoding sets: keys that one URL can have */
+	WEIR_ENCODING_ANY = 16,	   /* times a coding: it is accepted by "*" alone. Never in a key: if the pool offers that
+				    * coding, the request is a worker's */
 };
 
 enum weir_entry_flag {

@@ -52,6 +52,8 @@ int weir_cache_name(const struct weir_cache *c, const struct weir_request *r, ui
 		return -E2BIG;
 	if (!weir_cache_is_plain(r, &encodings))
 		return -EINVAL;
+	if (encodings & c->encodings * WEIR_ENCODING_ANY)
+		return -EINVAL;
 	ret->encodings = encodings & c->encodings;
 	ret->host = r->host;
 	ret->target = r->target;

@@ -151,7 +151,7 @@ static inline void heads_add_field(struct heads *h)
 		"br;x=1",
 		"zstd;q=",
 		";q=1",
-		"gzip;",
+		"gzip;q=0.999", "br;q=0.25", "identity;q=0.3", "gzip;",
 		"deflate;q=0.000",
 	};
 	static const char *const conditions[] = {

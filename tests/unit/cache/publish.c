@@ -97,6 +97,10 @@ Test(publish, codings_that_the_pool_does_not_offer_are_no_part_of_the_name)
 	ask("GET /a?b HTTP/1.1\r\nHost: example\r\n\r\n");
 	cr_assert_eq(weir_cache_name(&cache, &req, 7, &name), 0);
 	cr_expect_eq(memcmp(&other.key, &name.key, sizeof(name.key)), 0);
+	ask("GET /a?b HTTP/1.1\r\nHost: example\r\nAccept-Encoding: br, *;q=0.5\r\n\r\n");
+	cr_expect_eq(weir_cache_name(&cache, &req, 7, &name), 0);
+	ask("GET /a?b HTTP/1.1\r\nHost: example\r\nAccept-Encoding: gzip, *;q=0.5\r\n\r\n");
+	cr_expect_eq(weir_cache_name(&cache, &req, 7, &name), -EINVAL, "it may prefer what the pool offers");
 	cache.encodings = 15;
 }
 

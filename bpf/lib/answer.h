@@ -32,7 +32,7 @@ struct weir_answer {
 };
 
 enum answer_refresh {
-	REFRESH_NOT,   /* this request is not to be passed up for a stale entry's sake */
+	REFRESH_NOT, /* this request is not to be passed up for a stale entry's sake */
 	REFRESH_MAY,
 	REFRESH_STALE, /* answered stale */
 };
@@ -53,8 +53,7 @@ static __always_inline struct weir_clock *clock_get(void)
 }
 
 /* The entry has expired. While it may be answered stale, one request at a time is passed up to refresh it. */
-static __always_inline enum answer_result answer_stale(struct weir_entry *e, struct weir_answer *a,
-						       __u64 now_ns)
+static __always_inline enum answer_result answer_stale(struct weir_entry *e, struct weir_answer *a, __u64 now_ns)
 {
 	__u64 until = *(volatile __u64 *)&e->refresh_ns;
 
@@ -63,8 +62,7 @@ static __always_inline enum answer_result answer_stale(struct weir_entry *e, str
 		return ANSWER_MISS;
 	}
 	if (a->refresh != REFRESH_MAY || until > now_ns ||
-	    __sync_val_compare_and_swap(&e->refresh_ns, until,
-					now_ns + e->refresh_ms * 1000000ULL) != until) {
+	    __sync_val_compare_and_swap(&e->refresh_ns, until, now_ns + e->refresh_ms * 1000000ULL) != until) {
 		a->refresh = REFRESH_STALE;
 		return ANSWER_WRITTEN;
 	}
@@ -76,10 +74,8 @@ static __always_inline enum answer_result answer_stale(struct weir_entry *e, str
 int weir_xdp_choose(struct weir_scratch *s, struct weir_entry *e, struct weir_answer *a);
 
 /* Is the entry the one that was asked for, whole, fresh, and does it fit? Fills bytes and generation. */
-static __always_inline enum answer_result answer_check(bool is_xdp, struct weir_scratch *s,
-						       struct weir_entry *e,
-						       const __u64 *generation_end, __u32 max,
-						       struct weir_answer *a)
+static __always_inline enum answer_result answer_check(bool is_xdp, struct weir_scratch *s, struct weir_entry *e,
+						       const __u64 *generation_end, __u32 max, struct weir_answer *a)
 {
 	__u64 generation = *(volatile const __u64 *)&e->generation;
 	__u32 bytes;
@@ -271,31 +267,29 @@ static __always_inline void count_hit(struct weir_entry *e, __u64 now_ns)
 }
 
 /* Looks one class up and writes the reply, or says that it could. */
-#define DEFINE_ANSWER_CLASS(letter, limit)                                                         \
-	static __always_inline enum answer_result answer_##letter(                                 \
-		void *ctx, bool is_xdp, struct weir_scratch *s, const struct weir_flow *f,         \
-		struct weir_answer *a)                                                             \
-	{                                                                                          \
-		__u32 pool = a->pool;                                                              \
-		void *inner = bpf_map_lookup_elem(&weir_cache_##letter, &pool);                    \
-		struct weir_entry_##letter *e;                                                     \
-		enum answer_result result;                                                         \
-                                                                                                   \
-		if (!inner)                                                                        \
-			return ANSWER_MISS;                                                        \
-		e = bpf_map_lookup_elem(inner, a->digest);                                         \
-		if (!e)                                                                            \
-			return ANSWER_MISS;                                                        \
-		result = answer_check(is_xdp, s, &e->head, &e->generation_end, limit, a);          \
-		if (result != ANSWER_WRITTEN)                                                      \
-			return result;                                                             \
-		if (!a->is_write)                                                                  \
-			return ANSWER_WRITTEN;                                                     \
-		result = answer_write(ctx, is_xdp, s, f, &e->head, e->bytes, &e->generation_end,   \
-				      limit, a);                                                   \
-		if (result == ANSWER_WRITTEN)                                                      \
-			count_hit(&e->head, s->pkt.now_ns);                                        \
-		return result;                                                                     \
+#define DEFINE_ANSWER_CLASS(letter, limit)                                                                             \
+	static __always_inline enum answer_result answer_##letter(void *ctx, bool is_xdp, struct weir_scratch *s,      \
+								  const struct weir_flow *f, struct weir_answer *a)    \
+	{                                                                                                              \
+		__u32 pool = a->pool;                                                                                  \
+		void *inner = bpf_map_lookup_elem(&weir_cache_##letter, &pool);                                        \
+		struct weir_entry_##letter *e;                                                                         \
+		enum answer_result result;                                                                             \
+                                                                                                                       \
+		if (!inner)                                                                                            \
+			return ANSWER_MISS;                                                                            \
+		e = bpf_map_lookup_elem(inner, a->digest);                                                             \
+		if (!e)                                                                                                \
+			return ANSWER_MISS;                                                                            \
+		result = answer_check(is_xdp, s, &e->head, &e->generation_end, limit, a);                              \
+		if (result != ANSWER_WRITTEN)                                                                          \
+			return result;                                                                                 \
+		if (!a->is_write)                                                                                      \
+			return ANSWER_WRITTEN;                                                                         \
+		result = answer_write(ctx, is_xdp, s, f, &e->head, e->bytes, &e->generation_end, limit, a);            \
+		if (result == ANSWER_WRITTEN)                                                                          \
+			count_hit(&e->head, s->pkt.now_ns);                                                            \
+		return result;                                                                                         \
 	}
 
 DEFINE_ANSWER_CLASS(s, WEIR_BYTES_S)
@@ -312,12 +306,10 @@ static __always_inline enum answer_result answer_classes(void *ctx, bool is_xdp,
 
 	a->miss = WEIR_MISS_NOT_CACHED;
 	result = answer_s(ctx, is_xdp, s, f, a);
-	if (result != ANSWER_MISS || a->miss != WEIR_MISS_NOT_CACHED ||
-	    (a->room <= WEIR_BYTES_S && !is_small))
+	if (result != ANSWER_MISS || a->miss != WEIR_MISS_NOT_CACHED || (a->room <= WEIR_BYTES_S && !is_small))
 		return result;
 	result = answer_m(ctx, is_xdp, s, f, a);
-	if (result != ANSWER_MISS || a->miss != WEIR_MISS_NOT_CACHED ||
-	    (a->room <= WEIR_BYTES_M && !is_small))
+	if (result != ANSWER_MISS || a->miss != WEIR_MISS_NOT_CACHED || (a->room <= WEIR_BYTES_M && !is_small))
 		return result;
 	return answer_l(ctx, is_xdp, s, f, a);
 }

@@ -5,6 +5,7 @@
 #define WEIR_LIB_HTTP_COND_H
 
 #include "lib/http_chars.h"
+#include "lib/http_value.h"
 
 /* If-None-Match or If-Modified-Since: the value begins behind the colon under the cursor. */
 static __always_inline void head_condition(struct weir_req *r, __u8 field)
@@ -21,23 +22,16 @@ static __always_inline void head_condition(struct weir_req *r, __u8 field)
 /* Eight bytes of an opaque-tag, up to the quote that ends it. */
 static long head_tag_step(__u64 index, struct head_ctx *c)
 {
-	const __u64 ones = 0x0101010101010101ULL, highs = 0x8080808080808080ULL;
 	struct weir_scratch *s = c->s;
 	struct weir_req *r = &s->req;
 	__u64 w = head_word(s, r->tag_at + r->tag_bytes);
-	__u64 quote = w ^ 0x2222222222222222ULL, del = w ^ 0x7f7f7f7f7f7f7f7fULL, end;
+	__u64 quote = w ^ BYTES('"'), space = w ^ BYTES(' '), end = head_controls(w);
 
 	(void)index;
-	end = (w - ones * 0x21) & ~w & highs; /* controls and space */
-	end |= (quote - ones) & ~quote & highs;
-	end |= (del - ones) & ~del & highs;
-	if (!end) {
-		r->tag_bytes += 8;
+	end |= (((quote - BYTES(1)) & ~quote) | ((space - BYTES(1)) & ~space)) & HIGHS;
+	r->tag_bytes += head_first(end);
+	if (!end)
 		return 0;
-	}
-	/* The lowest flagged byte is exact, see head_value(). */
-	end = (end & -end) >> 7;
-	r->tag_bytes += (__u32)((end * 0x0001020304050607ULL) >> 56);
 	return 1;
 }
 
@@ -66,12 +60,6 @@ static __always_inline void head_tag(struct head_ctx *c)
 		head_miss(r, WEIR_MISS_CONDITIONAL);
 	if (++r->tag_bytes > WEIR_ETAG_BYTES)
 		head_miss(r, WEIR_MISS_CONDITIONAL);
-}
-
-/* Not 0 if one of eight bytes is a control character. */
-static __always_inline __u64 head_controls(__u64 w)
-{
-	return (w - 0x2020202020202020ULL) & ~w & 0x8080808080808080ULL;
 }
 
 /* As long as an IMF-fixdate: whether it is one shows when it is the entry's. */

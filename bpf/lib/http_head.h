@@ -89,10 +89,10 @@ static __always_inline void head_field_name(struct weir_scratch *s, struct weir_
 	else
 		r->state = field == FIELD_HOST ? HEAD_HOST : HEAD_LIST;
 	if (field & r->seen)
-		head_miss(r, field == FIELD_HOST       ? WEIR_MISS_HOST :
-			     field == FIELD_CONNECTION ? WEIR_MISS_CONNECTION :
-			     field == FIELD_ENCODING   ? WEIR_MISS_ENCODING :
-							 WEIR_MISS_CONDITIONAL);
+		head_miss(r, field == FIELD_HOST	 ? WEIR_MISS_HOST
+			     : field == FIELD_CONNECTION ? WEIR_MISS_CONNECTION
+			     : field == FIELD_ENCODING	 ? WEIR_MISS_ENCODING
+							 : WEIR_MISS_CONDITIONAL);
 	if (field == FIELD_HOST && (field & r->seen))
 		r->state = HEAD_VALUE;
 	r->seen |= field;
@@ -178,9 +178,9 @@ static __always_inline long head_target(struct weir_scratch *s, struct weir_req 
 		if ((w & 0xff) == '/' || (w & 0xff) == '.')
 			return head_stop(r, r->at < r->end ? WEIR_MISS_TARGET :
 							     WEIR_MISS_INCOMPLETE);
-		r->at += head_run(w, CHAR_RUN);
+		r->at += head_run_to(w, CHAR_RUN, ' ', '/');
 	} else {
-		k = head_run(head_word(s, r->at), r->in_query ? CHAR_QUERY : CHAR_RUN);
+		k = head_run_to(head_word(s, r->at), r->in_query ? CHAR_QUERY : CHAR_RUN, ' ', r->in_query ? ' ' : '/');
 		if (!k || !n)
 			return head_stop(r, WEIR_MISS_TARGET);
 		r->at += k;
@@ -225,9 +225,15 @@ static __always_inline long head_line(struct weir_scratch *s, struct weir_req *r
 
 static __always_inline long head_name(struct weir_scratch *s, struct weir_req *r)
 {
-	__u32 run = head_run(head_word(s, r->at), CHAR_TOKEN);
+	__u32 run, i;
 
-	r->at += run;
+#pragma clang loop unroll(full)
+	for (i = 0; i < 3; i++) {
+		run = head_run_to(head_word(s, r->at), CHAR_TOKEN, ':', ':');
+		r->at += run;
+		if (run < 8)
+			break;
+	}
 	if (run == 8)
 		return 0;
 	if (r->at >= r->end)
@@ -239,45 +245,33 @@ static __always_inline long head_name(struct weir_scratch *s, struct weir_req *r
 	return 0;
 }
 
-/* One step. States that usually follow each other are tried in that order, so that a short request takes
- * few steps. */
+/* One step, mostly one line: its name, the beginning of its value, and what begins behind it. */
 static long head_step(__u64 index, struct head_ctx *c)
 {
 	struct weir_scratch *s = c->s;
 	struct weir_req *r = &s->req;
-	long stop;
+	long stop = 0;
 
 	(void)index;
 	if (r->at >= r->end)
 		return head_stop(r, WEIR_MISS_INCOMPLETE);
-	if (r->state == HEAD_VALUE) {
-		stop = head_value(s, r);
-		if (stop || r->state != HEAD_LINE || r->at >= r->end)
-			return stop;
-	}
 	if (r->state == HEAD_METHOD) {
 		stop = head_method(s, r, c->start);
-		if (stop || r->state != HEAD_TARGET || r->at >= r->end)
-			return stop;
-	}
-	if (r->state == HEAD_TARGET) {
-		stop = head_target(s, r);
-		if (stop || r->state != HEAD_LINE || r->at >= r->end)
-			return stop;
-	}
-	if (r->state == HEAD_LINE) {
-		stop = head_line(s, r);
 		if (stop || r->at >= r->end)
 			return stop;
 	}
-	if (r->state == HEAD_NAME)
-		return head_name(s, r);
-	if (r->state == HEAD_HOST)
+	if (r->state == HEAD_TARGET)
+		stop = head_target(s, r);
+	else if (r->state == HEAD_NAME)
+		stop = head_name(s, r);
+	if (stop || r->at >= r->end)
+		return stop;
+	if (r->state == HEAD_VALUE)
+		stop = head_value(s, r);
+	else if (r->state == HEAD_HOST)
 		stop = head_host(s, r);
 	else if (r->state == HEAD_LIST)
 		stop = head_list(s, r);
-	else
-		return 0;
 	if (stop || r->state != HEAD_LINE || r->at >= r->end)
 		return stop;
 	return head_line(s, r);
@@ -308,7 +302,8 @@ static __always_inline void weir_head_parse(struct weir_scratch *s)
 		head_miss(r, WEIR_MISS_HOST);
 	if (r->is_http10 && !r->wants_keepalive)
 		r->wants_close = 1;
-	r->encodings &= (__u8)~r->refused;
+	if (r->seen & FIELD_ENCODING)
+		head_codings_end(r);
 	if (unlikely(r->asks & WEIR_ASK_CONDITIONS) && !r->miss)
 		head_conditions(&c);
 }

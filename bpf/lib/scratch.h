@@ -55,8 +55,8 @@ struct weir_pkt {
 #define WEIR_TCP_URG 0x20
 
 enum weir_ask {
-	WEIR_ASK_TAG = 1,	 /* If-None-Match */
-	WEIR_ASK_SINCE = 2,	 /* If-Modified-Since */
+	WEIR_ASK_TAG = 1,   /* If-None-Match */
+	WEIR_ASK_SINCE = 2, /* If-Modified-Since */
 	WEIR_ASK_CONDITIONS = WEIR_ASK_TAG | WEIR_ASK_SINCE,
 	WEIR_ASK_DIRECTIVES = 4, /* Cache-Control or Pragma */
 };
@@ -75,7 +75,7 @@ struct weir_req {
 	__u32 slashes;	     /* path segments counted so far */
 	__u32 tag_at;	     /* value of If-None-Match; once the head is read, its opaque-tag with quotes */
 	__u32 tag_bytes;
-	__u32 since_at;	     /* value of If-Modified-Since: a date, nothing more is known of it */
+	__u32 since_at; /* value of If-Modified-Since: a date, nothing more is known of it */
 	__u8 state;
 	__u8 miss;	     /* enum weir_miss: first reason why XDP must not answer */
 	__u8 is_head;	     /* method HEAD */
@@ -92,8 +92,9 @@ struct weir_req {
 	__u16 pool;
 	__u8 is_routed;	     /* pool is a prefix's, not the endpoint's default */
 	__u8 asks;	     /* enum weir_ask: what the entry must be asked before it is sent */
-	__u8 refused;	     /* set of codings with weight 0 */
-	__u8 pad[1];
+	__u8 named;	     /* codings that Accept-Encoding names, with weight 0 too, and WEIR_ENCODING_ANY for "*" */
+	__u8 has_weights;
+	__u16 weights[5];    /* thousandths + 1: br, zstd, gzip, deflate, the greater of identity and "*"; 0: not named */
 	/* not cleared for each request */
 	__u16 slash[WEIR_DEPTH_MAX + 3];
 	__u64 digest[2];     /* cache key */
@@ -111,8 +112,8 @@ struct weir_scratch {
 	__u32 feed_at;	       /* what it is fed: bytes of head[] or of the host */
 	__u32 feed_bytes;
 	__u32 out_bytes;
-	__u32 age_sum;	       /* of age[], as in cache entries */
-	__u8 age[16];	       /* the Age value of an answer */
+	__u32 age_sum;			   /* of age[], as in cache entries */
+	__u8 age[16];			   /* the Age value of an answer */
 	__u8 out[WEIR_OUT_MAX];		   /* headers of the reply */
 	__u8 csum[512 + 8];		   /* a chunk of a large segment */
 	__u8 head[WEIR_HEAD_MAX + 64];	   /* TCP segment, then slack for whole-word reads */

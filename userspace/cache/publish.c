@@ -52,6 +52,8 @@ int weir_cache_name(const struct weir_cache *c, const struct weir_request *r, ui
 		return -E2BIG;
 	if (!weir_cache_is_plain(r, &encodings))
 		return -EINVAL;
+	if (encodings & c->encodings * WEIR_ENCODING_ANY)
+		return -EINVAL;
 	ret->encodings = encodings & c->encodings;
 	ret->host = r->host;
 	ret->target = r->target;
@@ -85,8 +87,8 @@ int weir_cache_put(struct weir_cache *c, const struct weir_cache_name *name, con
 	r = weir_cache_check(image, name->encodings);
 	if (r < 0)
 		return r;
-	class = weir_cache_build(image, extra, &name->key, name->host, name->target, next_generation(c, now_ns),
-				 now_ns, &entry);
+	class = weir_cache_build(image, extra, &name->key, name->host, name->target, next_generation(c, now_ns), now_ns,
+				 &entry);
 	if (class < 0)
 		return class;
 	if (is_replacing) {

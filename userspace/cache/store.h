@@ -161,8 +161,8 @@ bool weir_store_is_passed(struct weir_store *s, const struct weir_store_key *key
 
 enum weir_purge {
 	WEIR_PURGE_ALL,
-	WEIR_PURGE_KEY,	   /* text is a whole key */
-	WEIR_PURGE_PREFIX, /* text begins keys */
+	WEIR_PURGE_KEY,	   /* text is a whole key, or one without its host: "/target" */
+	WEIR_PURGE_PREFIX, /* text begins keys, with or without their hosts */
 	WEIR_PURGE_TAG,
 };
 /* Returns how many objects went; -ETIMEDOUT: the lock was not to be had, and nothing did. */

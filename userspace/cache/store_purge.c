@@ -24,7 +24,11 @@ static bool is_meant(const struct weir_store *s, const struct object *o, enum we
 {
 	const char *meta = object_meta(s, o);
 	struct weir_str key = { meta, o->key_bytes };
+	const char *slash;
 
+	/* without a host: of every one */
+	if (text.n > 0 && text.p[0] == '/' && key.n > 0 && (slash = memchr(key.p, '/', key.n)))
+		key = (struct weir_str){ slash, (size_t)(key.p + key.n - slash) };
 	switch (what) {
 	case WEIR_PURGE_ALL:
 		return true;

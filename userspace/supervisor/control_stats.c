@@ -108,7 +108,7 @@ static json_t *latency(const struct sup *s, const struct weir_conf_pool *p, uint
 	return j;
 }
 
-static json_t *pool(const struct sup *s, const struct weir_conf_pool *p, const struct weir_pool_stats *k)
+static json_t *pool(struct sup *s, const struct weir_conf_pool *p, const struct weir_pool_stats *k)
 {
 	struct weir_metrics_slot sum = sum_slots(s, p);
 	uint64_t gained = sum.accepted + sum.received, lost = sum.closed + sum.recalled + sum.passed_on;
@@ -127,6 +127,7 @@ static json_t *pool(const struct sup *s, const struct weir_conf_pool *p, const s
 	set_count(j, "crashes", sup_pool_sum(s, sp, crashes));
 	set_count(j, "recycles", sup_pool_sum(s, sp, recycles));
 	set_count(j, "threads", sup_pool_sum(s, sp, threads));
+	json_object_set_new(j, "memory", sup_memory_stats(s, p));
 	set_count(j, "threads_busy", sup_pool_sum(s, sp, threads_busy));
 	set_count(j, "queue_depth", sup_queue_depth(s, sp));
 	set_count(j, "queue_limit", p->queue_length);

@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "http/http.h"
+#include "http/response.h"
 #include "cache/cache.h"
 
 /* Response heads of static files stay below this: a body that leaves no room for it cannot be cached. */
@@ -226,7 +227,8 @@ static void explain_missing(const struct sup_url *u, const struct weir_conf_pref
 		    WEIR_HOST_MAX, WEIR_TARGET_MAX);
 	if (u->host_bytes + strlen(u->target) > WEIR_URL_MAX)
 		add(reasons, "host and path together are longer than %d bytes", WEIR_URL_MAX);
-	explain_file(prefix, p, u, reasons);
+	if (p->handler == WEIR_HANDLER_STATIC)
+		explain_file(prefix, p, u, reasons);
 	add(reasons, "not in the cache: nobody has asked for it yet with a plain GET, or its response must not be "
 		     "stored, or it expired, changed, was purged or pushed out since");
 }
@@ -244,7 +246,8 @@ static void explain_size(const struct sup *s, uint64_t size, json_t *reasons)
 			    rows[i].name, rows[i].mtu, (unsigned long long)size);
 }
 
-static void explain(const struct sup *s, const struct sup_url *u, size_t listen, json_t *cached, json_t *reasons)
+static void explain(struct sup *s, const struct sup_url *u, size_t listen, const char *fields, json_t *cached,
+		    json_t *reasons)
 {
 	const struct weir_conf_listen *l = &s->config->listens[listen];
 	const struct weir_conf_prefix *p = route(s, u, listen);
@@ -259,6 +262,7 @@ static void explain(const struct sup *s, const struct sup_url *u, size_t listen,
 		add(reasons, "%s: no prefix matches: the answer is 400", l->text);
 	if (!pool)
 		return;
+	sup_memory_why(s, pool, u, l->port, fields, reasons);
 	if (!s->dp)
 		add(reasons, "XDP is not attached: %s", s->no_dp);
 	if (!pool->kernel_cache)
@@ -276,10 +280,46 @@ static void explain(const struct sup *s, const struct sup_url *u, size_t listen,
 		    "the body");
 }
 
+/* Whether it is "name: value" as HTTP has it, RFC 9110 5.1 and 5.5. */
+static bool is_field(const char *line)
+{
+	_cleanup_free_ char *whole = NULL;
+	int n = asprintf(&whole, "%s\r\n", line);
+
+	return n > 0 && !weir_fields_check((struct weir_str){ whole, (size_t)n });
+}
+
+/* The lines of "headers", as a request would have them. NULL: *ret_error. */
+static char *get_fields(const json_t *request, json_t **ret_error)
+{
+	const json_t *rows = json_object_get(request, "headers"), *row;
+	char *text = strdup(""), *more;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		const char *line = json_string_value(row);
+
+		if (!line || !is_field(line)) {
+			*ret_error = weir_ipc_error("'%s' is no header field, as in \"Accept: text/html\"", line ? line : "");
+			free(text);
+			return NULL;
+		}
+		more = NULL;
+		if (text && asprintf(&more, "%s%s\r\n", text, line) < 0)
+			more = NULL;
+		free(text);
+		text = more;
+	}
+	if (!text)
+		*ret_error = weir_ipc_error("out of memory");
+	return text;
+}
+
 json_t *sup_control_why(struct sup *s, const json_t *request)
 {
 	_cleanup_(sup_url_fini) struct sup_url u = {};
-	json_t *error, *cached, *reasons;
+	json_t *error, *cached, *reasons, *objects;
+	_cleanup_free_ char *fields = NULL;
 	struct weir_addr local;
 	size_t i, endpoints = 0;
 
@@ -287,16 +327,21 @@ json_t *sup_control_why(struct sup *s, const json_t *request)
 		return error;
 	if (!u.host_bytes)
 		return weir_ipc_error("cache keys have a host: write the whole URL, http://host:port/path");
+	fields = get_fields(request, &error);
+	if (!fields)
+		return error;
 	cached = json_array();
+	objects = json_array();
 	reasons = json_array();
+	(void)sup_memory_list(s, &u, sup_control_limit(request), objects);
 	for (i = 0; i < s->config->listens_count; i++) {
 		if (!sup_url_is_for(&u, &s->config->listens[i], &local))
 			continue;
 		endpoints++;
-		explain(s, &u, i, cached, reasons);
+		explain(s, &u, i, fields, cached, reasons);
 	}
 	if (!endpoints)
 		add(reasons, "this instance does not listen there: %s", s->config->listens[0].text);
-	return json_pack("{s:b, s:O, s:o, s:o, s:o}", "ok", 1, "url", json_object_get(request, "url"), "routes",
-			 describe_routes(s, &u), "cached", cached, "reasons", reasons);
+	return json_pack("{s:b, s:O, s:o, s:o, s:o, s:o}", "ok", 1, "url", json_object_get(request, "url"), "routes",
+			 describe_routes(s, &u), "cached", cached, "objects", objects, "reasons", reasons);
 }

@@ -153,6 +153,17 @@ int *sup_store_fd(struct sup *s, uint16_t pool);
 /* NULL: the pool has none. */
 struct weir_pool_cache *sup_store_of(struct sup *s, const struct weir_conf_pool *p);
 
+/* control_memory.c */
+/* Appends a row for each object of the URL (NULL: every object), up to `limit`; returns how many there are. */
+struct sup_url;
+size_t sup_memory_list(struct sup *s, const struct sup_url *url, size_t limit, json_t *rows);
+json_t *sup_memory_stats(struct sup *s, const struct weir_conf_pool *p); /* null: it has no memory level */
+/* What a GET for the URL with these field lines would meet, as reasons. */
+void sup_memory_why(struct sup *s, const struct weir_conf_pool *p, const struct sup_url *u, uint16_t port,
+		    const char *fields, json_t *reasons);
+/* In every pool. `rest`: target, prefix of targets, or tag. Returns how many objects went, or -ETIMEDOUT. */
+int sup_memory_purge(struct sup *s, enum weir_purge what, struct weir_str host, struct weir_str rest);
+
 /* takeover.c: keepers that a killed supervisor left. Logs. */
 void sup_takeover_find(struct sup *s); /* adopts them, if they serve what we are to serve */
 void sup_takeover_give_up(struct sup *s, const char *why); /* they will be replaced instead */
@@ -265,6 +276,7 @@ json_t *sup_control_status(struct sup *s, const json_t *request);
 json_t *sup_control_cache_list(struct sup *s, const json_t *request);
 json_t *sup_control_busiest(struct sup *s, const json_t *request);
 json_t *sup_control_cache_purge(struct sup *s, const json_t *request);
+json_t *sup_control_cache_show(struct sup *s, const json_t *request);
 json_t *sup_control_cache_flush(struct sup *s, const json_t *request);
 json_t *sup_control_pool_list(struct sup *s, const json_t *request);
 json_t *sup_control_pool_show(struct sup *s, const json_t *request);

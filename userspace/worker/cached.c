@@ -381,6 +381,9 @@ enum wrk_cached_step wrk_cached_serve(struct wrk_thread *t, struct wrk_conn *c, 
 	enum wrk_cached_step step = WRK_CACHED_PASS;
 
 	t->fetch = NULL;
+	/* the main thread serves what is left at the end: the store's lock is not for it */
+	if (__atomic_load_n(&t->w->is_draining, __ATOMIC_RELAXED) && gettid() == getpid())
+		return WRK_CACHED_PASS;
 	if (!pc->store || req->form != WEIR_TARGET_ORIGIN ||
 	    weir_pool_cache_key(pc, req->host, req->target, ntohs(c->key.server_port), &a.key) < 0)
 		return WRK_CACHED_PASS;

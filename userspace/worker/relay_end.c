@@ -82,7 +82,7 @@ bool relay_complete(struct wrk_exchange *x)
 	bool goes_on = x->is_keep_alive && x->is_body_done && !x->is_tunnel;
 	bool lingers = !x->is_tunnel && (x->had_body || (c && c->in_bytes > 0)), must_look = x->must_look;
 
-	if (!x->is_tunnel)
+	if (!x->is_tunnel && c)
 		wrk_count_answer(w->setup->metrics, c, x->status);
 	leave_up(x);
 	if (!c) {

@@ -259,7 +259,9 @@ static int serve(struct wrk_worker *w)
 	r = watch_sources(w);
 	if (r < 0)
 		return weir_err(r, "cannot watch the listening sockets");
-	r = wrk_threads_start(w);
+	r = wrk_relay_start(w);
+	if (r == 0)
+		r = wrk_threads_start(w);
 	if (r < 0)
 		return weir_err(r, "cannot start %u threads", w->threads_min);
 	weir_metrics_set(w->setup->metrics, ready_pid, getpid());

@@ -107,6 +107,8 @@ void weir_hold_used(const struct weir_hold *h);
 bool weir_hold_is_live(const struct weir_hold *h);
 /* Whether the caller is the one that refreshes it, until `now_ms + for_ms`. */
 bool weir_hold_claim_refresh(const struct weir_hold *h, uint64_t now_ms, uint64_t for_ms);
+/* Whether it was put into the kernel under this key within `repeat_ms`. No lock: an answer that is wrong costs one try. */
+bool weir_hold_is_published(const struct weir_hold *h, const struct weir_cache_key *key, unsigned repeat_ms);
 /* Lets publish() put it into the kernel under a key while nobody can remove it: what is put is
  * dropped with it. -ESTALE: it was removed. -EALREADY: it was put there within `repeat_ms`. Else
  * what publish() said. */

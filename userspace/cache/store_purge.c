@@ -132,17 +132,24 @@ static unsigned note_key(struct weir_store *s, struct object *o, const struct we
 	return i;
 }
 
+bool weir_hold_is_published(const struct weir_hold *h, const struct weir_cache_key *key, unsigned repeat_ms)
+{
+	const struct object *o = &h->store->objects[h->index];
+	unsigned i = find_key(o, key);
+
+	return i < WEIR_STORE_KERNEL_KEYS && weir_now_ms() - o->kernel_ms[i] < repeat_ms;
+}
+
 int weir_hold_publish(const struct weir_hold *h, const struct weir_cache_key *key, unsigned repeat_ms,
 		      int (*publish)(void *arg), void *arg)
 {
 	struct weir_store *s = h->store;
 	struct object *o = &s->objects[h->index];
 	uint64_t now_ms = weir_now_ms();
-	unsigned i = find_key(o, key);
+	unsigned i;
 	int r;
 
-	/* without the lock: what is wrong here costs one try */
-	if (i < WEIR_STORE_KERNEL_KEYS && now_ms - o->kernel_ms[i] < repeat_ms)
+	if (weir_hold_is_published(h, key, repeat_ms))
 		return -EALREADY;
 	r = store_lock(s);
 	if (r < 0)

@@ -67,16 +67,22 @@ enum cmd_exit cmd_route(const struct cmd_args *args)
 
 enum cmd_exit cmd_why(const struct cmd_args *args)
 {
-	_cleanup_json_ json_t *reply = cmd_call(args, json_pack("{s:s, s:s}", "command", "why", "url", args->words[0]));
+	json_t *request = json_pack("{s:s, s:s}", "command", "why", "url", args->words[0]), *headers = json_array();
+	_cleanup_json_ json_t *reply = NULL;
 	const json_t *reason;
 	size_t i;
 
+	for (i = 0; i < args->headers_count; i++)
+		json_array_append_new(headers, json_string(args->headers[i]));
+	json_object_set_new(request, "headers", headers);
+	reply = cmd_call(args, request);
 	if (!reply)
 		return CMD_FAILED;
 	if (args->is_json)
 		return cmd_print_json(reply);
 	print_routes(json_object_get(reply, "routes"));
 	print_cached(json_object_get(reply, "cached"));
+	cmd_print_objects(json_object_get(reply, "objects"));
 	json_array_foreach(json_object_get(reply, "reasons"), i, reason)
 		printf("%-10s %s\n", i ? "" : "because", json_string_value(reason));
 	return CMD_OK;

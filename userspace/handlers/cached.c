@@ -236,11 +236,11 @@ struct publication {
 static int put(void *arg)
 {
 	struct publication *p = arg;
-	int r = weir_cache_put(p->kernel, &p->name, &p->image, true);
+	int r = weir_cache_put(p->kernel, &p->name, &p->image, false);
 
 	if (r == -E2BIG && !(p->image.flags & WEIR_ENTRY_HEAD_ONLY)) {
 		p->image.flags |= WEIR_ENTRY_HEAD_ONLY;
-		r = weir_cache_put(p->kernel, &p->name, &p->image, true);
+		r = weir_cache_put(p->kernel, &p->name, &p->image, false);
 	}
 	return r;
 }
@@ -308,7 +308,9 @@ void weir_cached_publish(const struct weir_pool_cache *pc, const struct weir_hol
 	    weir_cache_name(pc->kernel, req, endpoint, &p.name) < 0)
 		return;
 	weir_hold_view(h, &v);
-	if (v.stored.flags & WEIR_STORED_NO_CACHE)
+	if (v.stored.flags & WEIR_STORED_NO_CACHE ||
+	    weir_hold_is_published(h, &p.name.key,
+				   v.body_bytes > sizeof(body) ? WEIR_CACHE_REPEAT_HEAD_MS : WEIR_CACHE_REPEAT_MS))
 		return;
 	fill_image(pc, &v, &head, &cond, &p.image);
 	if (head.is_full)

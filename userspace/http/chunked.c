@@ -136,6 +136,7 @@ enum weir_chunk_event weir_chunked_read(struct weir_chunked *c, const char *byte
 {
 	size_t i = 0;
 
+	*ret_used = 0;
 	while (i < count && !c->is_done && c->state != TRAILER) {
 		if (c->state == DATA) {
 			size_t n = c->left < count - i ? (size_t)c->left : count - i;

@@ -234,3 +234,17 @@ bool relay_push_up(struct wrk_exchange *x, bool *ret_moved)
 	}
 	return true;
 }
+
+bool relay_look_for_client(struct wrk_exchange *x)
+{
+	char byte;
+	ssize_t n;
+
+	/* while it sends, or we do, a read or a write tells */
+	if (!x->client_ended || !x->is_body_done || x->is_tunnel || x->is_reply_done || x->conn->in_bytes > 0)
+		return true;
+	n = recv(client_fd(x), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n > 0 || (n < 0 && errno == EAGAIN))
+		return true;
+	return relay_abort(x, true);
+}

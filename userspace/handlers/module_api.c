@@ -39,13 +39,17 @@ static void log_line(struct weir_worker *w, int level, const char *fmt, ...)
 	weir_log(levels[level], "pool '%s': module '%s': %s", w->conf->pool, w->name, text);
 }
 
-/* Whether one more message is not too many. */
+/* Whether one more message is not too many in this second. */
 static bool may_say(struct weir_worker *w)
 {
 	uint64_t second = weir_now_ms() / 1000;
+	uint32_t before;
 
-	if (__atomic_exchange_n(&w->misuse_second, second, __ATOMIC_RELAXED) != second)
-		__atomic_store_n(&w->misuses, 0, __ATOMIC_RELAXED);
+	if (__atomic_exchange_n(&w->misuse_second, second, __ATOMIC_RELAXED) != second) {
+		before = __atomic_exchange_n(&w->misuses, 0, __ATOMIC_RELAXED);
+		if (before > MODULE_MISUSES)
+			log_line(w, WEIR_MODULE_ERROR, "%u more such messages were left out", before - MODULE_MISUSES);
+	}
 	return __atomic_add_fetch(&w->misuses, 1, __ATOMIC_RELAXED) <= MODULE_MISUSES;
 }
 

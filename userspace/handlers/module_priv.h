@@ -15,7 +15,7 @@
 #define MODULE_TAG_BYTES 128
 #define MODULE_TTL_MAX 31536000 /* seconds */
 #define MODULE_BUCKETS 4096	/* power of two */
-#define MODULE_MISUSES 8	/* messages about misuse in a second */
+#define MODULE_MISUSES 32	/* messages about misuse in a second */
 
 /* A URL in the kernel cache. */
 struct module_url {

@@ -27,21 +27,25 @@ static int lost(const struct wrk_stream *s, int error)
 	return __atomic_load_n(&s->c->is_expired, __ATOMIC_RELAXED) ? -ETIMEDOUT : error;
 }
 
-/* 0: ready, or broken, which the next call tells. -ETIMEDOUT. *ret_ms: how long it took. */
+/* 0: ready, or broken, which the next call tells. -ETIMEDOUT. *ret_ms: how long it took. A thread that waits for a client
+ * is well: it answers the keeper's pings, else slow clients on all threads would look like a module that hangs. */
 static int wait_for(const struct wrk_stream *s, short events, uint64_t limit_ms, uint64_t *ret_ms)
 {
-	struct pollfd p = { .fd = fd_of(s), .events = events };
+	struct wrk_worker *w = s->t->w;
+	struct pollfd p[] = { { .fd = fd_of(s), .events = events }, { .fd = w->base->ping_fd, .events = POLLIN } };
 	uint64_t start = weir_now_ms(), now = start;
-	int n;
 
 	do {
 		uint64_t left = limit_ms - (now - start);
 
-		n = poll(&p, 1, (int)MIN(left, (uint64_t)INT32_MAX));
+		p[0].revents = p[1].revents = 0;
+		(void)poll(p, 2, (int)MIN(left, (uint64_t)INT32_MAX));
+		if (p[1].revents & POLLIN)
+			wrk_ping_answer(w);
 		now = weir_now_ms();
-	} while (n <= 0 && now - start < limit_ms);
+	} while (!p[0].revents && now - start < limit_ms);
 	*ret_ms = now - start;
-	return n > 0 ? 0 : -ETIMEDOUT;
+	return p[0].revents ? 0 : -ETIMEDOUT;
 }
 
 /* --- the body --- */
@@ -204,7 +208,9 @@ static int stream_begin(struct weir_stream *base, struct weir_response *resp)
 	struct wrk_stream *s = (struct wrk_stream *)base;
 
 	s->has_begun = true;
-	s->is_keep_alive = wrk_stream_can_go_on(s, resp->must_close);
+	/* hoping that the module will read what is left of the body */
+	s->is_keep_alive = s->t->req.is_keep_alive && !resp->must_close && !s->error && !s->is_silent &&
+			   !__atomic_load_n(&s->t->w->is_ending, __ATOMIC_RELAXED);
 	s->sent = wrk_send_begin(s->t, s->c, s->is_keep_alive);
 	return send_all(s);
 }

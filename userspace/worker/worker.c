@@ -15,8 +15,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-/* Any thread that is free takes it: the keeper sees that requests would be served. */
-static void answer_ping(struct wrk_worker *w)
+void wrk_ping_answer(struct wrk_worker *w)
 {
 	struct weir_metrics_slot *m = w->setup->metrics;
 	uint64_t one;
@@ -43,7 +42,7 @@ void wrk_dispatch(struct wrk_thread *t, uint64_t tag, uint32_t events)
 		wrk_pass_receive(t);
 		break;
 	case WRK_SOURCE_PING:
-		answer_ping(t->w);
+		wrk_ping_answer(t->w);
 		break;
 	}
 }

@@ -434,6 +434,8 @@ void wrk_recover(struct wrk_worker *w);
 void wrk_recover_dead(struct wrk_worker *w, uint32_t generation);
 
 /* worker.c */
+/* For the keeper's ping: by any thread that is free, or waits for a client. */
+void wrk_ping_answer(struct wrk_worker *w);
 void wrk_dispatch(struct wrk_thread *t, uint64_t tag, uint32_t events);
 /* Serves whatever waits until nothing does; new connections only for WRK_BACKLOG_MS of a drain. */
 void wrk_serve_rest(struct wrk_thread *t);

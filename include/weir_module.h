@@ -44,9 +44,9 @@ enum weir_module_level {
 
 /* How long the kernel may answer the URL of this exchange without asking the module again. */
 enum weir_module_cache {
-	WEIR_MODULE_CACHE_NONE,		/* never: the default */
+	WEIR_MODULE_CACHE_NONE, /* never: the default */
 	WEIR_MODULE_CACHE_UNTIL_PURGED,
-	WEIR_MODULE_CACHE_TTL,		/* so many seconds, or until purged */
+	WEIR_MODULE_CACHE_TTL, /* so many seconds, or until purged */
 };
 
 #if defined(__GNUC__)
@@ -143,7 +143,7 @@ struct weir_api {
 };
 
 /* Whether the server has a function of the table. */
-#define WEIR_API_HAS(api, member) \
+#define WEIR_API_HAS(api, member)                                                                                      \
 	((api)->size >= offsetof(struct weir_api, member) + sizeof((api)->member) && (api)->member != NULL)
 
 /* What a module is. Every function but `handle` may be NULL. */

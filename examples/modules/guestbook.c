@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ENTRY_MAX 1000	     /* bytes of one */
-#define FILE_MAX (1u << 20)  /* bytes of all that are shown */
+#define ENTRY_MAX 1000	    /* bytes of one */
+#define FILE_MAX (1u << 20) /* bytes of all that are shown */
 #define FORM_MAX (4 * ENTRY_MAX)
 #define TAG "guestbook"
 
@@ -81,9 +81,10 @@ static int put(struct weir_exchange *x, const char *text)
 /* Entries one a line, as they are in the file: without line breaks, and with '<' and '&' escaped. */
 static int show(struct weir_exchange *x)
 {
-	static const char head[] = "<!doctype html>\n<title>Guest book</title>\n<h1>Guest book</h1>\n"
-				   "<form method=post><input name=text maxlength=200 autofocus> <button>Sign</button></form>\n"
-				   "<ol>\n";
+	static const char head[] =
+		"<!doctype html>\n<title>Guest book</title>\n<h1>Guest book</h1>\n"
+		"<form method=post><input name=text maxlength=200 autofocus> <button>Sign</button></form>\n"
+		"<ol>\n";
 	char line[ENTRY_MAX + 16];
 	FILE *f = fopen(file, "re");
 	size_t bytes = 0;

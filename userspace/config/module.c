@@ -171,6 +171,7 @@ int weir_conf_check_module(const struct weir_config *c, struct weir_conf_pool *p
 					p->module.options.items[i]);
 	if (p->module.file)
 		return check_file(c, p, report);
-	weir_conf_error(report, c->file, p->line, "pool '%s' has no module: name the shared object that serves", p->name);
+	weir_conf_error(report, c->file, p->line, "pool '%s' has no module: name the shared object that serves",
+			p->name);
 	return 0;
 }

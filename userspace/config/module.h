@@ -14,7 +14,7 @@ enum weir_sandbox {
 };
 
 struct weir_conf_module {
-	char *file; /* absolute; NULL: none */
+	char *file;			/* absolute; NULL: none */
 	struct weir_conf_words options; /* "key=value" */
 	enum weir_sandbox sandbox;
 	unsigned request_body_max_kb; /* 0: any */

@@ -16,8 +16,9 @@ static const struct weir_str none = { NULL, 0 };
 static int check_version(const struct weir_module_conf *conf, const struct weir_module *m, struct weir_module *ret)
 {
 	if (m->abi_version != WEIR_MODULE_ABI)
-		return weir_err(0, "module '%s' of pool '%s' was made for version %u of weir_module.h, this is version "
-				   "%u: compile it again",
+		return weir_err(0,
+				"module '%s' of pool '%s' was made for version %u of weir_module.h, this is version "
+				"%u: compile it again",
 				conf->file, conf->pool, m->abi_version, WEIR_MODULE_ABI);
 	memset(ret, 0, sizeof(*ret));
 	memcpy(ret, m, MIN((size_t)m->size, sizeof(*ret)));

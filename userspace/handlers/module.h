@@ -26,7 +26,7 @@ struct weir_module_conf {
 	const char *file;	    /* for messages, and to load */
 	const char *const *options; /* "key=value"; borrowed, like the rest */
 	size_t options_count;
-	size_t urls_max;	    /* in the kernel cache */
+	size_t urls_max;				/* in the kernel cache */
 	enum weir_module_company (*company)(void *arg); /* any thread */
 	void *arg;
 };

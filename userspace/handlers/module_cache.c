@@ -233,8 +233,7 @@ void module_cache_publish(struct weir_exchange *x)
 	if (x->policy == WEIR_MODULE_CACHE_NONE || x->is_private || resp->status != 200 || resp->must_close ||
 	    !weir_cache_is_on(u->cache) || weir_response_bytes(resp) > WEIR_BYTES_L ||
 	    x->call->req->host.n + x->call->req->target.n > WEIR_URL_MAX ||
-	    !weir_cache_is_plain(x->call->req, &encodings) ||
-	    u->conf->company(u->conf->arg) == WEIR_MODULE_LEAVING)
+	    !weir_cache_is_plain(x->call->req, &encodings) || u->conf->company(u->conf->arg) == WEIR_MODULE_LEAVING)
 		return;
 	url = get_url(u, x);
 	if (!url)
@@ -283,7 +282,7 @@ static int purge(struct module_urls *u, struct wanted what)
 	}
 	pthread_mutex_unlock(&u->lock);
 	n = bury(u, dead);
-	for (class = 0; has_siblings && weir_cache_is_on(u->cache) && class < WEIR_CLASS__MAX; class++)
+	for (class = 0; has_siblings && weir_cache_is_on(u->cache) && class < WEIR_CLASS__MAX; class ++)
 		(void)weir_bpf_map_clear(u->cache->fds[class], sizeof(struct weir_cache_key));
 	return n;
 }

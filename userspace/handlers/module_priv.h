@@ -10,8 +10,8 @@
 
 #include "handlers/module.h"
 
-#define MODULE_HEAD_ROOM 512	/* of a head, for what the server writes */
-#define MODULE_TAGS_MAX 16	/* of one response */
+#define MODULE_HEAD_ROOM 512 /* of a head, for what the server writes */
+#define MODULE_TAGS_MAX 16   /* of one response */
 #define MODULE_TAG_BYTES 128
 #define MODULE_TTL_MAX 31536000 /* seconds */
 #define MODULE_BUCKETS 4096	/* power of two */
@@ -19,13 +19,13 @@
 
 /* A URL in the kernel cache. */
 struct module_url {
-	struct module_url *next;	   /* of the same bucket; later: list of the dead */
+	struct module_url *next; /* of the same bucket; later: list of the dead */
 	struct module_url *newer, *older;
 	uint32_t hash;
-	unsigned refs;			   /* atomic; one is the table's */
-	uint64_t expires_ns;		   /* CLOCK_MONOTONIC, of all that lies under the URL; 0: never */
+	unsigned refs;	     /* atomic; one is the table's */
+	uint64_t expires_ns; /* CLOCK_MONOTONIC, of all that lies under the URL; 0: never */
 	struct weir_cache_item item;
-	struct weir_str host, target;	   /* in text[] */
+	struct weir_str host, target; /* in text[] */
 	unsigned tags_count;
 	struct weir_str tags[MODULE_TAGS_MAX];
 	char text[];
@@ -41,19 +41,19 @@ struct module_urls {
 	struct module_url *newest, *oldest;
 	size_t count;
 	/* changed under lock; any thread, atomic */
-	uint64_t purges;		   /* so far: a response that began before one is not published */
+	uint64_t purges; /* so far: a response that began before one is not published */
 };
 
 struct weir_worker {
 	/* fixed after init */
-	struct weir_module module;	   /* what the module has not is NULL */
+	struct weir_module module; /* what the module has not is NULL */
 	char name[32];
 	const struct weir_module_conf *conf;
 	void *state;
 	struct module_urls urls;
 	/* any thread, atomic */
 	uint64_t misuse_second;
-	uint32_t misuses;		   /* in that second */
+	uint32_t misuses; /* in that second */
 };
 
 struct module_field {
@@ -69,31 +69,31 @@ struct weir_exchange {
 
 	/* request */
 	char client[INET6_ADDRSTRLEN];
-	bool has_fields;		   /* fields[] is filled in */
+	bool has_fields; /* fields[] is filled in */
 	unsigned fields_count;
 	struct module_field fields[WEIR_HTTP_FIELDS_MAX];
-	int read_error;			   /* of the body; 0: none */
+	int read_error; /* of the body; 0: none */
 
 	/* response */
 	bool is_begun;
 	bool is_ended;
-	bool is_streaming;		   /* the head is out */
+	bool is_streaming; /* the head is out */
 	bool is_chunked;
-	bool has_length;		   /* the module gave one */
+	bool has_length; /* the module gave one */
 	bool closes;
-	bool is_private;		   /* its fields forbid a shared cache */
+	bool is_private; /* its fields forbid a shared cache */
 	uint64_t length;
 	uint64_t written;
-	char *body;			   /* gathered; owned */
+	char *body; /* gathered; owned */
 	size_t body_bytes, body_cap;
 	struct weir_head_marks marks;
-	int send_error;			   /* nothing can be sent any more; 0: it can */
+	int send_error; /* nothing can be sent any more; 0: it can */
 	bool is_misused;
 
 	/* cache */
 	int policy;
 	unsigned seconds;
-	uint64_t purges;		   /* when the request began */
+	uint64_t purges; /* when the request began */
 	unsigned tags_count;
 	size_t tags_bytes;
 	char tags[MODULE_TAGS_MAX][MODULE_TAG_BYTES + 1];

@@ -37,7 +37,8 @@ int module_begin(struct weir_exchange *x, unsigned status)
 	if (x->is_misused)
 		return -EINVAL;
 	if (x->is_begun)
-		return module_misuse(x, "begin(%u) after begin(%u): a request has one response", status, x->resp->status);
+		return module_misuse(x, "begin(%u) after begin(%u): a request has one response", status,
+				     x->resp->status);
 	if (status < 200 || status > 599)
 		return module_misuse(x, "begin(%u): a status is from 200 to 599", status);
 	weir_response_begin(x->resp, status, &x->marks);

@@ -18,9 +18,9 @@ static enum weir_module_company company(void *arg)
 
 	if (__atomic_load_n(&w->is_draining, __ATOMIC_RELAXED))
 		return WEIR_MODULE_LEAVING;
-	return w->setup->pool->slots > 1 || wrk_table_has_others(&w->base->table, w->base->generation) ?
-		       WEIR_MODULE_SIBLINGS :
-		       WEIR_MODULE_ALONE;
+	return w->setup->pool->slots > 1 || wrk_table_has_others(&w->base->table, w->base->generation)
+		       ? WEIR_MODULE_SIBLINGS
+		       : WEIR_MODULE_ALONE;
 }
 
 int wrk_module_init(struct wrk_worker *w)

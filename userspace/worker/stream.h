@@ -13,20 +13,20 @@ struct wrk_stream {
 	struct wrk_conn *c;
 
 	/* request body */
-	struct weir_str rest;	   /* bytes that were read with the head: of the body, and of what is behind it */
+	struct weir_str rest; /* bytes that were read with the head: of the body, and of what is behind it */
 	bool is_chunked;
-	bool is_silent;		   /* the client waits for 100 Continue */
-	uint64_t left;		   /* of a body with Content-Length */
+	bool is_silent; /* the client waits for 100 Continue */
+	uint64_t left;	/* of a body with Content-Length */
 	struct weir_chunked chunked;
-	uint64_t taken;		   /* so far */
-	uint64_t max;		   /* 0: any */
-	int error;		   /* of read(); 0: none */
+	uint64_t taken; /* so far */
+	uint64_t max;	/* 0: any */
+	int error;	/* of read(); 0: none */
 
 	/* response */
-	bool has_begun;		   /* its head is out */
-	bool is_keep_alive;	   /* what the head promised */
-	uint64_t sent;		   /* bytes that were given to send, in all */
-	uint64_t waited_ms;	   /* for the client to take them */
+	bool has_begun;	    /* its head is out */
+	bool is_keep_alive; /* what the head promised */
+	uint64_t sent;	    /* bytes that were given to send, in all */
+	uint64_t waited_ms; /* for the client to take them */
 };
 
 /* For the request in t->req; `rest`: what was read behind its head. */

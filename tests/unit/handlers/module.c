@@ -29,8 +29,8 @@ static char head[16384];
 
 /* --- the client --- */
 
-static const char *body;      /* what is left of the request's */
-static int body_error;	      /* behind it; 0: its end */
+static const char *body; /* what is left of the request's */
+static int body_error;	 /* behind it; 0: its end */
 static char sent[1 << 20];
 static size_t sent_bytes;
 static int send_error;
@@ -159,7 +159,8 @@ TestSuite(module, .init = init, .fini = fini, .timeout = 20);
 static enum weir_module_end ask(const char *text, int (*s)(struct weir_exchange *x))
 {
 	struct weir_stream stream = { &ops };
-	struct weir_flow_key flow = { .client = { { 0, 0, htonl(0xffff), htonl(0xc0000201) } }, .client_port = htons(4711) };
+	struct weir_flow_key flow = { .client = { { 0, 0, htonl(0xffff), htonl(0xc0000201) } },
+				      .client_port = htons(4711) };
 	struct weir_call call = { .req = &req, .prefix = { "/", 1 }, .endpoint = 1, .flow = &flow };
 	size_t scanned = 0;
 
@@ -299,7 +300,8 @@ static int look(struct weir_exchange *x)
 
 Test(module, request_is_shown_as_it_is)
 {
-	cr_assert_eq(ask("\r\nPOST /a%62?q=% HTTP/1.1\r\nHost: A.test:80\r\nContent-Length: 5\r\nX-Two: 2\r\nx-two:3\r\n\r\nhello",
+	cr_assert_eq(ask("\r\nPOST /a%62?q=% HTTP/1.1\r\nHost: A.test:80\r\nContent-Length: 5\r\nX-Two: "
+			 "2\r\nx-two:3\r\n\r\nhello",
 			 look),
 		     WEIR_MODULE_WHOLE);
 	cr_assert_eq(resp.status, 200);
@@ -324,7 +326,8 @@ Test(module, body_that_cannot_be_read_is_answered_by_the_server)
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		body_error = cases[i].error;
-		cr_assert_eq(ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc", read_all), WEIR_MODULE_WHOLE);
+		cr_assert_eq(ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc", read_all),
+			     WEIR_MODULE_WHOLE);
 		cr_assert_eq(resp.status, cases[i].status);
 		cr_assert(resp.must_close);
 	}
@@ -433,8 +436,19 @@ static int say_reserved(struct weir_exchange *x)
 
 Test(module, fields_of_the_server_and_bad_names_are_refused)
 {
-	static const char *const names[] = { "Date",  "SERVER", "Transfer-Encoding", "Keep-Alive", "Trailer", "Upgrade",
-					     "Connection", "Content-Length", "", "a b", "a:", "\xc3\xa4", "a\r\nb" };
+	static const char *const names[] = { "Date",
+					     "SERVER",
+					     "Transfer-Encoding",
+					     "Keep-Alive",
+					     "Trailer",
+					     "Upgrade",
+					     "Connection",
+					     "Content-Length",
+					     "",
+					     "a b",
+					     "a:",
+					     "\xc3\xa4",
+					     "a\r\nb" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++) {

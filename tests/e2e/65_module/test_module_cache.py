@@ -6,7 +6,7 @@ import time
 import pytest
 
 from harness import servers
-from moduling import BROWSER
+from moduling import BROWSER, checksum, chunked, letters, noise
 
 
 def hits(it):
@@ -128,3 +128,24 @@ def test_purge_reaches_every_worker_of_a_garden(module):
     for n in bodies:
         assert it.get(f"/cache/page{n}", headers=BROWSER)[0] == 200
     assert it.stats()["requests"] >= before + 4, "with siblings a purge takes everything"
+
+
+@pytest.mark.parametrize("before", ["length", "chunks", "stream"])
+def test_connection_goes_back_to_the_kernel_after_a_body(module, before):
+    """Every byte of bodies and of streamed responses is counted, else the kernel could not take the connection over."""
+    it = module()
+    body = warm(it, "/cache/page")
+    servers.wait_for("warm()'s connection was taken back", lambda: it.stats()["recalled"] == 1)
+    c = it.connect()
+    for n in range(2, 7):
+        if before == "stream":
+            assert it.get("/bytes/100000", c) == (200, letters(100_000))
+        else:
+            data = noise(70_000)
+            sent = {"chunks": chunked(data[:7], data[7:]), "length": data}[before]
+            fields = {"Transfer-Encoding": "chunked"} if before == "chunks" else {}
+            answer = f"{len(data)} {checksum(data)}\n".encode()
+            assert it.ask("POST", "/count/0", sent, fields, c)[:2] == (200, answer)
+        assert it.get("/cache/page", c, BROWSER) == (200, body)
+        servers.wait_for("the connection was taken back", lambda n=n: it.stats()["recalled"] == n)
+    assert it.stats()["accepted"] == 6, "lent anew each time, and once by warm()"

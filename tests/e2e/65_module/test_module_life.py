@@ -2,6 +2,7 @@
 """A module that crashes, hangs, leaks, is recycled or replaced: the pool goes on."""
 import os
 import re
+import signal
 
 import pytest
 
@@ -153,3 +154,24 @@ pool probe {{
     servers.wait_for("503 AppOffline", lambda: "503" in instance.curl("-i", f"http://127.0.0.1:{PORT}/").stdout)
     servers.wait_for("the pool is offline", lambda: '"offline"' in instance.command("status", "--json").stdout)
     assert "worker_init() returned -1" in instance.log
+
+
+def test_reload_with_other_options_replaces_the_worker_and_keeps_connections(module):
+    it = module(options='"first"')
+    old, connection = it.wait_worker(), it.connect()
+    assert it.get("/pid", connection) == (200, f"{old}\n".encode())
+    file = it.weir.folder / "weir.conf"
+    file.write_text(file.read_text().replace('"first"', '"second"'))
+    with it.load() as load:
+        load.open(4).go("/m/sleep/2", think_ms=1)
+        it.weir.process.send_signal(signal.SIGHUP)
+        it.wait_log(r"first option 'second'")
+        it.wait_log(rf"worker_fini in {old} ")
+        counts = load.halt()
+        assert counts["ok"] > 10 and not wrong(counts), counts
+    new = it.wait_worker(other_than=(old,))
+    assert it.get("/pid", connection) == (200, f"{new}\n".encode()), "the same connection"
+    file.write_text(file.read_text().replace("probe.so", "gone.so"))
+    it.weir.process.send_signal(signal.SIGHUP)
+    it.wait_log("gone.so' of pool 'probe': No such file")
+    assert it.get("/pid", connection) == (200, f"{new}\n".encode()), "a bad file changes nothing"

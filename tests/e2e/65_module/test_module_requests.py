@@ -170,3 +170,33 @@ def test_several_threads_serve_with_a_state_of_their_own(module):
     it.wait_log(r"worker_fini in \d+ after 80 requests")
     lines = [line for line in it.weir.log.splitlines() if "thread_fini" in line]
     assert 2 <= len(lines) <= 4 and sum(int(line.split()[-2]) for line in lines) == 80
+
+
+@pytest.mark.parametrize("attach", ["none", "auto"])
+def test_bodies_reach_the_module_through_another_pool(weir, shared_object, site, attach):
+    """Connections are accepted by either pool, and passed on with what was read: head, body, and what is behind it."""
+    from instance import PORT
+    from moduling import Module
+
+    instance = weir(config=f"""
+listen = {{ "127.0.0.1:{PORT}" }}
+attach = {attach}
+pool files {{ root = "{site.path}" prefixes = {{ "http://*:{PORT}/" }} }}
+pool probe {{ handler = module module = "{shared_object("probe")}" prefixes = {{ "http://*:{PORT}/m/" }} }}
+""")
+    it = Module(instance)
+    it.wait_worker()
+    body = noise(40_000)
+    get = b"GET /small.txt HTTP/1.1\r\nHost: a.test\r\n\r\n"
+    for _ in range(8):
+        sock = it.socket()
+        sock.sendall(get + post("/count/0", body, f"Content-Length: {len(body)}") + get
+                     + post("/count/0", chunked(body), "Transfer-Encoding: chunked") + get)
+        reader = Reader(sock)
+        for expected in (site.files["small.txt"], counted(body)) * 2 + (site.files["small.txt"],):
+            status, _, answer = reader.response()
+            assert (status, answer) == (200, expected)
+        sock.close()
+    assert it.stats()["received"] > 0 and it.pool()["crashes"] == 0
+    if attach == "none":
+        assert it.get("/cache/page")[0] == 200 and it.get("/purge/tag") == (200, b"0\n"), "no kernel cache, no harm"

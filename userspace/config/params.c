@@ -22,7 +22,8 @@ static const char *const attach_names[] = { "auto", "native", "generic", "none" 
 
 static const char *const verbosity_names[] = { "basic", "limited", "full" };
 static const char *const start_mode_names[] = { "always", "on_demand" };
-static const char *const handler_names[] = { "static", "debug", "proxy" };
+static const char *const handler_names[] = { "static", "debug", "module", "proxy" };
+static const char *const sandbox_names[] = { "strict", "relaxed", "off" };
 static const char *const balance_names[] = { "round_robin", "least_conn", "hash_uri", "hash_client", "hash_header" };
 static const char *const forwarded_names[] = { "append", "replace", "off" };
 static const char *const cpu_action_names[] = { "no_action", "kill", "throttle" };
@@ -62,6 +63,9 @@ static const char *const *choices(enum weir_param_type type, size_t *ret_count)
 	case WEIR_TYPE_FORWARDED:
 		*ret_count = ARRAY_SIZE(forwarded_names);
 		return forwarded_names;
+	case WEIR_TYPE_SANDBOX:
+		*ret_count = ARRAY_SIZE(sandbox_names);
+		return sandbox_names;
 	default:
 		*ret_count = ARRAY_SIZE(cpu_action_names);
 		return cpu_action_names;
@@ -233,6 +237,7 @@ int weir_param_set(const struct weir_param *p, void *base, const char *text, con
 	case WEIR_TYPE_HANDLER:
 	case WEIR_TYPE_BALANCE:
 	case WEIR_TYPE_FORWARDED:
+	case WEIR_TYPE_SANDBOX:
 		return set_choice(p, (unsigned *)at, text);
 	case WEIR_TYPE_LISTENS:
 	case WEIR_TYPE_NAMES:
@@ -324,6 +329,7 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 	case WEIR_TYPE_HANDLER:
 	case WEIR_TYPE_BALANCE:
 	case WEIR_TYPE_FORWARDED:
+	case WEIR_TYPE_SANDBOX:
 		snprintf(buf, bytes, "%s", choices(p->type, &count)[*(const unsigned *)at]);
 		break;
 	default:

@@ -145,7 +145,7 @@ static bool is_wanted(const struct wrk_exchange *x)
 
 bool relay_pull_client(struct wrk_exchange *x, bool *ret_moved)
 {
-	uint64_t max = (uint64_t)x->w->setup->pool->proxy.request_body_max_kb << 10;
+	uint64_t max = (uint64_t)x->w->setup->pool->module.request_body_max_kb << 10;
 	int r;
 
 	while (is_wanted(x) && has_room(x)) {

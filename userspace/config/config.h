@@ -17,6 +17,9 @@
 #include "config/cache.h"
 #include "config/proxy.h"
 
+#include "config/module.h"
+#include "config/words.h"
+
 #define WEIR_VERSION "0.1.0"
 #define WEIR_CONF_FILE "/etc/weir/weir.conf" /* read when the command line names neither a file nor a root */
 
@@ -44,6 +47,7 @@ enum weir_start_mode {
 enum weir_handler {
 	WEIR_HANDLER_STATIC,
 	WEIR_HANDLER_DEBUG,
+	WEIR_HANDLER_MODULE,
 	WEIR_HANDLER_PROXY,
 };
 
@@ -51,11 +55,6 @@ enum weir_cpu_action {
 	WEIR_CPU_NO_ACTION,
 	WEIR_CPU_KILL,
 	WEIR_CPU_THROTTLE,
-};
-
-struct weir_conf_words {
-	char **items;
-	size_t count;
 };
 
 struct weir_conf_listen {
@@ -134,6 +133,7 @@ struct weir_conf_pool {
 	/* where requests are passed on to */
 	struct weir_conf_words upstreams;
 	struct weir_conf_proxy proxy;
+	struct weir_conf_module module;
 
 	int line;	       /* in the configuration file; 0: from options */
 	int lines[WEIR_PARAM__MAX]; /* where each parameter was set, by enum weir_param_id; see WEIR_LINE_* */
@@ -238,6 +238,7 @@ enum weir_param_type {
 	WEIR_TYPE_QUERY_KEY, /* enum weir_query_key */
 	WEIR_TYPE_BALANCE,  /* enum weir_balance */
 	WEIR_TYPE_FORWARDED, /* enum weir_forwarded */
+	WEIR_TYPE_SANDBOX,  /* enum weir_sandbox */
 	WEIR_TYPE_LISTENS,  /* list: weir_config.listens */
 	WEIR_TYPE_NAMES,    /* list: weir_config.interfaces */
 	WEIR_TYPE_PREFIXES, /* list: weir_config.prefixes */

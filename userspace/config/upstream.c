@@ -58,7 +58,7 @@ static int parse_unix(const char *path, struct weir_conf_upstream *ret, const ch
 	a->sun_family = AF_UNIX;
 	strcpy(a->sun_path, path);
 	ret->addr_bytes = (socklen_t)sizeof(*a);
-	snprintf(ret->text, sizeof(ret->text), "unix:%s", path);
+	snprintf(ret->text, sizeof(ret->text), "unix:%.107s", path);
 	return 1;
 }
 

@@ -174,6 +174,15 @@ void relay_free(struct wrk_exchange *x)
 
 /* --- who has it --- */
 
+/* Tunnels have no end of their own: a worker that drains ends them before it would be killed. */
+static bool is_time_to_leave(const struct wrk_worker *w, uint64_t now_ms)
+{
+	uint64_t limit = w->setup->pool->shutdown_ms;
+
+	return __atomic_load_n(&w->is_draining, __ATOMIC_ACQUIRE) &&
+	       now_ms >= w->drain_ms + limit - limit / RELAY_TUNNEL_PART;
+}
+
 /* False: it has ended. */
 static bool step(struct wrk_exchange *x)
 {
@@ -189,6 +198,10 @@ static bool step(struct wrk_exchange *x)
 		x->client_reads = true;
 	if (events & RELAY_CLIENT_END)
 		x->client_ended = true;
+	if ((events & RELAY_CLIENT_END) && !relay_look_for_client(x))
+		return false;
+	if ((events & RELAY_TICK) && x->is_tunnel && is_time_to_leave(x->w, now))
+		return relay_abort(x, false);
 	do {
 		has_moved = false;
 		if (!relay_connect(x, &has_moved) || !relay_pull_client(x, &has_moved) ||
@@ -320,13 +333,14 @@ static void sweep(struct wrk_worker *w, uint64_t now_ms)
 	struct wrk_relay *r = &w->relay;
 	/* acquire: pairs with the release in more() */
 	unsigned i, count = __atomic_load_n(&r->count, __ATOMIC_ACQUIRE);
+	bool is_last = is_time_to_leave(w, now_ms);
 
 	if (!r->codec)
 		return;
 	for (i = 0; i < count; i++) {
 		uint64_t wake_ms = __atomic_load_n(&r->all[i]->wake_ms, __ATOMIC_RELAXED);
 
-		if (wake_ms && now_ms >= wake_ms)
+		if ((wake_ms && now_ms >= wake_ms) || is_last)
 			relay_kick(r->all[i], RELAY_TICK);
 	}
 	weir_up_expire(r->upstreams, now_ms, false);

@@ -15,8 +15,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-/* Any thread that is free takes it: the keeper sees that requests would be served. */
-static void answer_ping(struct wrk_worker *w)
+void wrk_ping_answer(struct wrk_worker *w)
 {
 	struct weir_metrics_slot *m = w->setup->metrics;
 	uint64_t one;
@@ -43,7 +42,7 @@ void wrk_dispatch(struct wrk_thread *t, uint64_t tag, uint32_t events)
 		wrk_pass_receive(t);
 		break;
 	case WRK_SOURCE_PING:
-		answer_ping(t->w);
+		wrk_ping_answer(t->w);
 		break;
 	}
 }
@@ -148,6 +147,9 @@ static int sweep_ms(const struct weir_conf_pool *pool)
 
 static bool is_done(struct wrk_worker *w)
 {
+	/* Exchanges may take long, and what is to be moved does not wait for them. */
+	if (w->is_moving && wrk_relay_active(w) > 0)
+		return wrk_cached_waiting(w) == 0;
 	return __atomic_load_n(&w->threads_running, __ATOMIC_ACQUIRE) == 0 && !wrk_pump_is_running(w) &&
 	       wrk_relay_active(w) == 0 && wrk_cached_waiting(w) == 0;
 }
@@ -267,7 +269,10 @@ static int serve(struct wrk_worker *w)
 	weir_metrics_set(w->setup->metrics, ready_pid, getpid());
 	tend(w);
 	if (w->is_moving) {
-		wrk_move_all(w);
+		do {
+			wrk_threads_wake(w);
+			wrk_move_all(w);
+		} while (!is_done(w) || wrk_relay_active(w) > 0);
 		__atomic_store_n(&t->shared->is_ending, 1, __ATOMIC_RELEASE);
 	}
 	/* After a hand-over the connections are another worker's, or the keeper's until there is one; unless the slot
@@ -306,14 +311,20 @@ static int run(struct wrk_worker *w)
 	r = wrk_cached_init(w);
 	if (r < 0)
 		return weir_err(r, "cannot map the response cache of pool '%s'", w->setup->pool->name);
-	r = wrk_sandbox_syscalls(w->relay.codec != NULL);
+	r = wrk_sandbox_syscalls(w->setup->pool->handler == WEIR_HANDLER_MODULE ? w->setup->pool->module.sandbox :
+										    WEIR_SANDBOX_STRICT,
+				 w->relay.codec != NULL);
 	if (r < 0)
 		return weir_err(r, "cannot install the system call filter");
+	r = wrk_module_init(w);
+	if (r < 0)
+		return r;
 	r = wrk_table_enter(&b->table, b->generation, b->has_elder);
 	if (r < 0)
 		return weir_err(r, "too many workers share the slot");
 	r = serve(w);
 	weir_static_free(w->files);
+	weir_module_free(w->module);
 	wrk_table_leave(&b->table, b->generation);
 	close(w->pump.epoll_fd);
 	wrk_relay_fini(w);

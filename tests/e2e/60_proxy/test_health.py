@@ -126,7 +126,7 @@ def test_health_checks(proxy, client):
 
 def test_health_check_of_a_server_that_hangs(proxy, upstream):
     hangs = upstream(lambda _, line: line.file.read())
-    weir = proxy(hangs, echo, lines='health_path = "/" health_interval = 100ms health_timeout = 100ms health_fall = 1')
+    weir = proxy(hangs, echo, lines='health_path = "/" health_interval = 500ms health_timeout = 1s health_fall = 1')
     wait_log(weir, hangs.address, "did not answer within health_timeout")
     assert states(weir) == ["down", "ready"]
 

@@ -12,25 +12,6 @@
 #include "lib/verdict.h"
 #include "maps/cache.h"
 
-/* What an answer is made of. In the caller's stack, filled by answer_plan(). */
-struct weir_answer {
-	__u64 digest[2];
-	__u64 generation; /* required, or 0: whatever is there; then that of the entry */
-	__u32 seq;
-	__u32 ack;
-	__u32 window;	  /* the client's */
-	__u32 room;	  /* of one segment */
-	__u32 bytes;	  /* of the response, after answer_check() */
-	__u32 miss;
-	__u16 pool;
-	__u8 is_head;
-	__u8 is_close;
-	__u8 is_write;	  /* 0: only ask whether it could be answered */
-	__u8 asks;	  /* enum weir_ask of the request in scratch memory; 0 where there is none */
-	__u8 form;	  /* enum weir_form */
-	__u8 refresh;	  /* enum answer_refresh */
-};
-
 enum answer_refresh {
 	REFRESH_NOT, /* this request is not to be passed up for a stale entry's sake */
 	REFRESH_MAY,
@@ -44,6 +25,13 @@ enum answer_result {
 	ANSWER_BROKEN,	/* the frame is spoiled: drop it */
 	ANSWER_WRITTEN,
 };
+
+/* An empty one in scratch memory. */
+static __always_inline struct weir_answer *answer_new(struct weir_scratch *s)
+{
+	__builtin_memset(&s->answer, 0, sizeof(s->answer));
+	return &s->answer;
+}
 
 static __always_inline struct weir_clock *clock_get(void)
 {
@@ -220,7 +208,6 @@ static __always_inline enum answer_result answer_write(void *ctx, bool is_xdp, s
 	const struct weir_entry_head *h = a->form ? &e->cond : &e->whole;
 	enum answer_result result;
 	struct weir_date *date;
-	char conn[] = { 'c', 'l', 'o', 's', 'e', ' ', ' ', ' ', ' ', ' ' };
 	__u32 n = a->bytes, at;
 
 	if (!clock)
@@ -247,8 +234,12 @@ static __always_inline enum answer_result answer_write(void *ctx, bool is_xdp, s
 		return ANSWER_BROKEN;
 	if (h->age_off && frame_store(ctx, is_xdp, at + h->age_off, s->age, WEIR_AGE_BYTES))
 		return ANSWER_BROKEN;
-	if (a->is_close && frame_store(ctx, is_xdp, at + h->conn_off, conn, WEIR_CONN_BYTES))
-		return ANSWER_BROKEN;
+	if (a->is_close) {
+		*(__u64 *)s->conn = 0x20202065736f6c63; /* "close   ", little endian */
+		*(__u16 *)(s->conn + 8) = 0x2020;
+		if (frame_store(ctx, is_xdp, at + h->conn_off, s->conn, WEIR_CONN_BYTES))
+			return ANSWER_BROKEN;
+	}
 	barrier();
 	if (*(volatile const __u64 *)&e->generation != a->generation ||
 	    *(volatile const __u64 *)generation_end != a->generation)

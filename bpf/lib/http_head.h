@@ -43,15 +43,16 @@ static __always_inline void head_field_name(struct weir_scratch *s, struct weir_
 	case 13:
 	case 17:
 	case 19:
-		if (first == W('i', 'f', '-', 'n', 'o', 'n', 'e', '-') &&
+		if (bytes == 13 && first == W('i', 'f', '-', 'n', 'o', 'n', 'e', '-') &&
 		    last == W('n', 'e', '-', 'm', 'a', 't', 'c', 'h'))
 			field = FIELD_TAG;
-		else if (first == W('i', 'f', '-', 'm', 'o', 'd', 'i', 'f') &&
+		else if (bytes == 17 && first == W('i', 'f', '-', 'm', 'o', 'd', 'i', 'f') &&
+			 ((head_word(s, r->name_at + 8) | 0x20) & 0xff) == 'i' &&
 			 last == W('e', 'd', '-', 's', 'i', 'n', 'c', 'e'))
 			field = FIELD_SINCE;
 		else if ((first & 0xffffff) == W('i', 'f', '-', 0, 0, 0, 0, 0))
 			head_miss(r, WEIR_MISS_CONDITIONAL);
-		else if (first == W('c', 'a', 'c', 'h', 'e', '-', 'c', 'o') &&
+		else if (bytes == 13 && first == W('c', 'a', 'c', 'h', 'e', '-', 'c', 'o') &&
 			 last == W('-', 'c', 'o', 'n', 't', 'r', 'o', 'l'))
 			r->asks |= WEIR_ASK_DIRECTIVES;
 		else if (first == W('a', 'u', 't', 'h', 'o', 'r', 'i', 'z'))

@@ -102,6 +102,25 @@ struct weir_req {
 	char host[WEIR_HOST_MAX + 8];
 };
 
+/* What an answer is made of. */
+struct weir_answer {
+	__u64 digest[2];
+	__u64 generation; /* required, or 0: whatever is there; then that of the entry */
+	__u32 seq;
+	__u32 ack;
+	__u32 window;	  /* the client's */
+	__u32 room;	  /* of one segment */
+	__u32 bytes;	  /* of the response, after answer_check() */
+	__u32 miss;
+	__u16 pool;
+	__u8 is_head;
+	__u8 is_close;
+	__u8 is_write;	  /* 0: only ask whether it could be answered */
+	__u8 asks;	  /* enum weir_ask of the request in scratch memory; 0 where there is none */
+	__u8 form;	  /* enum weir_form */
+	__u8 refresh;	  /* enum answer_refresh */
+};
+
 #define WEIR_OUT_MAX 128
 
 struct weir_scratch {
@@ -114,6 +133,8 @@ struct weir_scratch {
 	__u32 out_bytes;
 	__u32 age_sum;			   /* of age[], as in cache entries */
 	__u8 age[16];			   /* the Age value of an answer */
+	__u8 conn[16];	       /* the Connection value of its last answer */
+	struct weir_answer answer; /* XDP's: the stack has no room for several */
 	__u8 out[WEIR_OUT_MAX];		   /* headers of the reply */
 	__u8 csum[512 + 8];		   /* a chunk of a large segment */
 	__u8 head[WEIR_HEAD_MAX + 64];	   /* TCP segment, then slack for whole-word reads */

@@ -289,6 +289,9 @@ Test(xdp_head, condition_is_one_entity_tag_or_one_date_or_a_workers)
 		PLAIN_ROW(LINE H "If-Modified-Since: x\r\nIf-None-Match: \"a\"\r\n" END),
 		PLAIN_ROW(LINE H "Cache-Control: max-age=0\r\nPragma: no-cache\r\n" END),
 		ROW(LINE H "If-None-Match: \"a\", \"b\"\r\n" END, CONDITIONAL),
+		/* no conditions at all, but their names begin like those of some */
+		ROW(LINE H "If-Modifyed-Since: " DATE "\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-None-ane-Match: \"a\"\r\n" END, CONDITIONAL),
 		ROW(LINE H "If-None-Match: \"a\",\r\n" END, CONDITIONAL),
 		ROW(LINE H "If-None-Match: \"a\" \r\n" END, CONDITIONAL),
 		ROW(LINE H "If-None-Match: \"a b\"\r\n" END, CONDITIONAL),

@@ -125,6 +125,11 @@ Test(publish, what_is_there_stays_or_is_replaced)
 	cr_assert_eq(weir_cache_put(&cache, &name, &image, true), 0);
 	cr_expect_eq(cached(), 'b');
 	cr_expect_gt(entry.head.generation, generation);
+	image.expires_ns = 1;
+	cr_assert_eq(weir_cache_put(&cache, &name, &image, true), 0);
+	image = image_of('c', 100);
+	cr_assert_eq(weir_cache_put(&cache, &name, &image, false), 0);
+	cr_expect_eq(cached(), 'c', "one that has expired gives way");
 	cr_expect(weir_cache_drop(&cache, &name.key));
 	cr_expect_eq(cached(), 0);
 	cr_expect_not(weir_cache_drop(&cache, &name.key));

@@ -271,6 +271,7 @@ static int serve(struct wrk_worker *w)
 	if (w->is_moving) {
 		do {
 			wrk_threads_wake(w);
+			wrk_cached_sweep(w, weir_now_ms());
 			wrk_move_all(w);
 		} while (!is_done(w) || wrk_relay_active(w) > 0);
 		__atomic_store_n(&t->shared->is_ending, 1, __ATOMIC_RELEASE);

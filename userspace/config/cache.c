@@ -48,7 +48,9 @@ bool weir_conf_net_has(const char *text, const struct weir_addr *addr)
 
 bool weir_conf_pool_has_cache(const struct weir_conf_pool *p)
 {
-	return p->handler == WEIR_HANDLER_PROXY && p->cache.mode != WEIR_CACHE_OFF;
+	/* files have a cache of their own, modules decide by themselves; all others ask somebody */
+	return p->handler != WEIR_HANDLER_STATIC && p->handler != WEIR_HANDLER_DEBUG &&
+	       p->handler != WEIR_HANDLER_MODULE && p->cache.mode != WEIR_CACHE_OFF;
 }
 
 void weir_conf_check_cache(const struct weir_config *c, const struct weir_conf_pool *p, struct weir_conf_report *report)

@@ -17,6 +17,7 @@
 
 #include "weir/siphash.h"
 
+#define COOKIE_BEHIND_MS 10000 /* clocks of hosts that share their secrets */
 #define COOKIE_TS_BITS 6 /* of TSval: window scale (4, 15: none), SACK, reserved */
 
 /* Words of the address pair that every keyed hash here begins with. */
@@ -43,9 +44,10 @@ static __always_inline __u32 cookie_mac(const __u64 secret[2], const struct weir
 	return weir_sip_final(&h) & 0x1ffffff;
 }
 
-static __always_inline __u32 cookie_unit(__u64 now_ns)
+/* Hosts that share their secrets count units by the time of day. */
+static __always_inline __u32 cookie_unit(const struct weir_secrets *sec, __u64 now_ns)
 {
-	return (__u32)(now_ns / (WEIR_COOKIE_UNIT_S * 1000000000ULL));
+	return (__u32)((now_ns + sec->clock_ns) / (WEIR_COOKIE_UNIT_S * 1000000000ULL));
 }
 
 /* Timestamp offset of a flow, the same for its whole life without being stored. */
@@ -55,7 +57,7 @@ static __always_inline __u32 weir_ts_offset(const struct weir_secrets *sec,
 	struct weir_sip h;
 
 	sip_tuple(&h, sec->ts_offset, k);
-	return (__u32)weir_sip_final(&h);
+	return (__u32)weir_sip_final(&h) + sec->clock_ms;
 }
 
 /* Largest table entry not above what the client asked for; no option means 536, RFC 9293 3.7.1. */
@@ -87,7 +89,7 @@ static __always_inline __u32 weir_cookie_make(const struct weir_secrets *sec, co
 {
 	__u32 index = cookie_mss_index(p->mss_opt);
 	__u32 which = sec->cookie_current & 1;
-	__u32 unit = cookie_unit(p->now_ns);
+	__u32 unit = cookie_unit(sec, p->now_ns);
 	__u32 mac = cookie_mac(sec->cookie[which], &p->key, p->seq, index << 28 | (unit & 0xfffffff));
 
 	*ret_index = index;
@@ -110,16 +112,19 @@ static __always_inline __u32 weir_cookie_ts(const struct weir_pkt *p)
 	return ts;
 }
 
-/* Does `cookie` answer a SYN of ISN `client_isn`, at most two units ago? */
+/* Does `cookie` answer a SYN of ISN `client_isn`, at most two units ago? One of another host whose clock is ahead may be of
+ * the unit that has not begun here. */
 static __always_inline bool weir_cookie_check(const struct weir_secrets *sec, const struct weir_pkt *p,
 					      __u32 client_isn, __u32 cookie, __u32 *ret_index)
 {
 	__u32 index = cookie >> 28;
 	__u32 which = (cookie >> 25) & 1;
-	__u32 now = cookie_unit(p->now_ns);
+	__u32 now = cookie_unit(sec, p->now_ns);
 	__u32 age = (now - (cookie >> 26)) & 3;
 
-	if (age > 1)
+	if (age == 3 && sec->is_shared)
+		age = (__u32)-1;
+	else if (age > 1)
 		return false;
 	*ret_index = index;
 	return cookie_mac(sec->cookie[which], &p->key, client_isn,
@@ -133,7 +138,7 @@ static __always_inline struct weir_flow *weir_flow_accept(struct weir_scratch *s
 	const struct weir_pkt *p = &s->pkt;
 	struct weir_flow *f = &s->born;
 	struct weir_secrets *sec = weir_secrets_get();
-	__u32 index, options;
+	__u32 index, options, behind;
 
 	*ret_is_valid = false;
 	if (!sec || !weir_cookie_check(sec, p, p->seq - 1, p->ack - 1, &index))
@@ -156,6 +161,10 @@ static __always_inline struct weir_flow *weir_flow_accept(struct weir_scratch *s
 		f->ts_recent = p->ts_val;
 		f->ts_echo = p->ts_ecr;
 		options = p->ts_ecr - f->ts_offset;
+		/* The clock of the host that sent the SYN-ACK is ahead: ours would be in the client's past (RFC 7323 5). */
+		behind = p->ts_ecr - (weir_ts_now(p->now_ns) + f->ts_offset);
+		if (sec->is_shared && behind <= COOKIE_BEHIND_MS)
+			f->ts_offset += behind;
 		if (options & 1 << 4)
 			f->flags |= WEIR_FLOW_SACK;
 		if ((options & 0xf) != 0xf) {

@@ -57,9 +57,12 @@ struct weir_secrets {
 	__u64 ts_offset[2];	/* SipHash key of each flow's timestamp offset */
 	__u64 cookie[2][2];	/* two generations of the SYN cookie key */
 	__u32 cookie_current;	/* which of the two makes new cookies; both are accepted */
+	__u32 is_shared;	/* 1: other hosts have the same keys, and clocks that differ by seconds */
+	__u64 clock_ns;		/* what makes CLOCK_MONOTONIC the clock of cookies; 0 unless is_shared */
+	__u32 clock_ms;		/* the same for timestamps: a multiple of 64, so that their low bits stay */
 	__u32 pad;
 };
-_Static_assert(sizeof(struct weir_secrets) == 72, "weir_secrets has no hidden padding");
+_Static_assert(sizeof(struct weir_secrets) == 88, "weir_secrets has no hidden padding");
 
 /* The only element of weir_clock, mapped into the supervisor and, in case that dies, the keepers. Who moves `turn` to
  * the present second writes the date that is not current, then stores `current` with release order. XDP masks

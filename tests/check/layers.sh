@@ -12,7 +12,7 @@ layers='
 	cache
 	upstream
 	handlers
-	admin
+	admin fleet
 	supervisor worker cli
 '
 

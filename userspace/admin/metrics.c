@@ -13,6 +13,7 @@ enum object {
 	POOL,
 	QUEUE,
 	WORKER,
+	FLEET,
 };
 
 enum type {
@@ -59,7 +60,8 @@ static void put_label(FILE *to, const char *name, const char *value)
 
 static void put_value(FILE *to, const json_t *object, const char *key, const char *metric)
 {
-	json_int_t value = json_integer_value(json_object_get(object, key));
+	const json_t *found = json_object_get(object, key);
+	json_int_t value = json_is_true(found) ? 1 : json_integer_value(found);
 
 	if (strstr(metric, "_seconds"))
 		fprintf(to, " %.3f\n", (double)value / 1000);
@@ -94,7 +96,14 @@ static void put_family(FILE *to, const struct row *r, const struct adm_family *f
 	json_t *pools = json_object_get(r->object == POOL ? stats : status, "pools"), *p;
 	const char *name;
 
+	if (r->object == FLEET && !json_is_object(json_object_get(status, "fleet")))
+		return;
 	begin(to, f->metric, r->type, f->help);
+	if (r->object == FLEET) {
+		fputs(f->metric, to);
+		put_value(to, json_object_get(status, "fleet"), r->key, f->metric);
+		return;
+	}
 	if (r->object == KERNEL) {
 		fputs(f->metric, to);
 		put_value(to, json_object_get(stats, "kernel"), r->key, f->metric);

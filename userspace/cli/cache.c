@@ -4,7 +4,10 @@
 
 #include <time.h>
 
+#include "common/log.h"
 #include "ipc/ipc.h"
+
+#define TOLD_LIMIT_MS 8000 /* a server that does not answer is given up earlier */
 
 static json_t *list_request(const struct cmd_args *args, const char *command)
 {
@@ -72,9 +75,51 @@ enum cmd_exit cmd_cache_list(const struct cmd_args *args)
 	return CMD_OK;
 }
 
+/* Whether the other hosts of a fleet were told of what was purged here; adds to the reply what became of it. */
+static enum cmd_exit wait_told(const struct cmd_args *args, json_t *reply)
+{
+	const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
+	json_int_t number = cmd_int(reply, "fleet");
+	unsigned i;
+
+	if (!number)
+		return CMD_OK;
+	for (i = 0; i < TOLD_LIMIT_MS / 5; i++) {
+		json_t *told = cmd_call(args, json_pack("{s:s, s:I}", "command", "fleet_told", "number", number));
+
+		if (!told)
+			return CMD_PARTLY;
+		json_object_set_new(reply, "fleet", told);
+		if (json_is_true(json_object_get(told, "is_done")))
+			break;
+		(void)nanosleep(&pause, NULL);
+	}
+	return json_is_true(json_object_get(json_object_get(reply, "fleet"), "is_good")) ? CMD_OK : CMD_PARTLY;
+}
+
+static enum cmd_exit print_told(const struct cmd_args *args, json_t *reply, const char *done)
+{
+	enum cmd_exit r = wait_told(args, reply);
+	const json_t *fleet = json_object_get(reply, "fleet");
+	json_int_t hosts = cmd_int(fleet, "hosts");
+
+	if (args->is_json)
+		return cmd_print_json(reply) == CMD_OK ? r : CMD_FAILED;
+	if (!fleet)
+		printf("%s\n", done);
+	else if (r == CMD_OK)
+		printf("%s here; %lld other host%s told\n", done, (long long)hosts, hosts == 1 ? "" : "s");
+	else
+		weir_err(0, "%s here, but the other hosts were not told (%s): purge there, too, or again when `weir status` "
+			    "says connected",
+			 done, *cmd_get(fleet, "why") ? cmd_get(fleet, "why") : "no answer in time");
+	return r;
+}
+
 enum cmd_exit cmd_cache_purge(const struct cmd_args *args)
 {
 	_cleanup_json_ json_t *reply = NULL;
+	char done[48];
 
 	if (args->is_tag && args->is_prefix) {
 		fprintf(stderr, "weir cache purge: --prefix is for URLs, --tag for tags\n");
@@ -84,10 +129,8 @@ enum cmd_exit cmd_cache_purge(const struct cmd_args *args)
 					 args->words[0], "is_prefix", args->is_prefix));
 	if (!reply)
 		return CMD_FAILED;
-	if (args->is_json)
-		return cmd_print_json(reply);
-	printf("%s removed\n", cmd_number(cmd_int(reply, "removed")));
-	return CMD_OK;
+	snprintf(done, sizeof(done), "%s removed", cmd_number(cmd_int(reply, "removed")));
+	return print_told(args, reply, done);
 }
 
 static const char *fresh_for(const json_t *o)
@@ -173,12 +216,7 @@ enum cmd_exit cmd_cache_flush(const struct cmd_args *args)
 	_cleanup_json_ json_t *reply =
 		cmd_call(args, json_pack("{s:s, s:s}", "command", "cache_flush", "pool", args->words[0]));
 
-	if (!reply)
-		return CMD_FAILED;
-	if (args->is_json)
-		return cmd_print_json(reply);
-	printf("flushed\n");
-	return CMD_OK;
+	return reply ? print_told(args, reply, "flushed") : CMD_FAILED;
 }
 
 enum cmd_exit cmd_conn_list(const struct cmd_args *args)

@@ -17,6 +17,7 @@ enum cmd_exit {
 	CMD_OK,
 	CMD_FAILED,
 	CMD_USAGE, /* the command line was wrong */
+	CMD_PARTLY, /* done here, but not on the other hosts of the fleet */
 };
 
 /* Options and words of one command line; all text is argv's. */

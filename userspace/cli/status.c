@@ -27,6 +27,20 @@ static void print_list(const char *title, const json_t *list)
 		printf("%-10s %s\n", i ? "" : title, json_string_value(item));
 }
 
+static void print_fleet(const json_t *fleet)
+{
+	json_int_t hosts = cmd_int(fleet, "hosts");
+
+	if (!json_is_object(fleet))
+		return;
+	if (json_is_true(json_object_get(fleet, "connected")))
+		printf("fleet      connected to %s, %lld other host%s\n", cmd_get(fleet, "server"), (long long)hosts,
+		       hosts == 1 ? "" : "s");
+	else
+		printf("fleet      not connected to %s: %s; purges stay on this host\n", cmd_get(fleet, "server"),
+		       cmd_get(fleet, "why_not"));
+}
+
 void cmd_print_workers(const json_t *pools)
 {
 	struct cmd_text *t = cmd_text_new(11);
@@ -70,6 +84,7 @@ enum cmd_exit cmd_status(const struct cmd_args *args)
 	       cmd_duration((cmd_int(reply, "now") - cmd_int(reply, "started_at")) * 1000));
 	print_kernel(json_object_get(reply, "kernel"));
 	print_list("listening", json_object_get(reply, "listens"));
+	print_fleet(json_object_get(reply, "fleet"));
 	printf("\n");
 	cmd_print_workers(json_object_get(reply, "pools"));
 	return CMD_OK;

@@ -301,7 +301,9 @@ int weir_conf_check(struct weir_config *c, struct weir_conf_report *report)
 		r = check_pools(c, report);
 	if (r == 0)
 		r = check_duplicates(c, report);
-	if (r == 0)
+	if (r == 0) {
 		check_prefixes(c, report);
+		weir_conf_check_fleet(c, report);
+	}
 	return r;
 }

@@ -15,6 +15,7 @@
 
 #include "common/macro.h"
 #include "config/cache.h"
+#include "config/fleet.h"
 #include "config/proxy.h"
 
 #include "config/module.h"
@@ -165,6 +166,7 @@ struct weir_config {
 	char *control;		/* path of the control socket, default /run/weir.sock */
 	char *name;		/* instance name: pins live in /sys/fs/bpf/weir/<name>; from the control path */
 	char *admin;		/* ADDR:PORT of the admin endpoint; NULL or empty: none */
+	struct weir_conf_fleet fleet;
 	char *file;		/* configuration file; NULL: options only */
 	int lines[WEIR_PARAM__MAX]; /* as in weir_conf_pool */
 };

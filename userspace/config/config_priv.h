@@ -44,6 +44,9 @@ bool weir_conf_can_read(const struct weir_conf_pool *p, const char *path, bool i
 /* handler = module: makes the file's path absolute and looks into it. -ENOMEM only. */
 int weir_conf_check_module(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report);
 
+/* Addresses and files of the fleet. */
+void weir_conf_check_fleet(const struct weir_config *c, struct weir_conf_report *report);
+
 /* Everything that needs the whole configuration: resolves users and roots, finds duplicates. -ENOMEM only. */
 int weir_conf_check(struct weir_config *c, struct weir_conf_report *report);
 

@@ -52,6 +52,10 @@ struct weir_config *weir_config_free(struct weir_config *c)
 	free(c->prefixes);
 	free(c->interfaces);
 	free(c->control);
+	free(c->fleet.redis);
+	free(c->fleet.stream);
+	free(c->fleet.password_file);
+	free(c->fleet.secret_file);
 	free(c->name);
 	free(c->file);
 	free(c);

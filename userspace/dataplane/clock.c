@@ -3,6 +3,7 @@
 #include "dataplane/dataplane_priv.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -53,16 +54,15 @@ static int put_secrets(struct weir_dataplane *dp)
 
 int dp_secrets_init(struct weir_dataplane *dp)
 {
-	int r = random_bytes(&dp->secrets, sizeof(dp->secrets));
+	int r = random_bytes(&dp->secrets, offsetof(struct weir_secrets, cookie_current));
 
-	dp->secrets.cookie_current = 0;
-	dp->secrets.pad = 0;
 	dp->cookie_rotated_ns = dp_now_ns();
+	dp_shared_derive(dp);
 	return r < 0 ? r : put_secrets(dp);
 }
 
 /* The secret that is not current is long out of use: overwritten, then made current. */
-void dp_secrets_rotate(struct weir_dataplane *dp)
+static void rotate(struct weir_dataplane *dp)
 {
 	uint32_t next = dp->secrets.cookie_current ^ 1;
 
@@ -70,6 +70,19 @@ void dp_secrets_rotate(struct weir_dataplane *dp)
 		return;
 	dp->secrets.cookie_current = next;
 	(void)put_secrets(dp);
+}
+
+void dp_secrets_tick(struct weir_dataplane *dp)
+{
+	uint64_t now = dp_now_ns();
+
+	if (dp->shared) {
+		dp_shared_derive(dp);
+		(void)put_secrets(dp);
+	} else if (now - dp->cookie_rotated_ns > COOKIE_ROTATE_NS) {
+		dp->cookie_rotated_ns = now;
+		rotate(dp);
+	}
 }
 
 /* Flows that XDP owns have no timers of their own: what was idle too long is forgotten, and the kernel answers a late
@@ -105,10 +118,7 @@ void weir_dataplane_tick(struct weir_dataplane *dp)
 	uint64_t now = dp_now_ns();
 
 	dp_clock_set(dp);
-	if (now - dp->cookie_rotated_ns > COOKIE_ROTATE_NS) {
-		dp->cookie_rotated_ns = now;
-		dp_secrets_rotate(dp);
-	}
+	dp_secrets_tick(dp);
 	if (now - dp->swept_ns > SWEEP_NS) {
 		dp->swept_ns = now;
 		dp_sweep(dp);

@@ -38,6 +38,7 @@ struct weir_dataplane {
 	struct weir_secrets secrets;
 	struct weir_clock *clock; /* the mapped element of weir_clock */
 	uint64_t cookie_rotated_ns;
+	uint64_t *shared; /* the fleet's secret, in a page that no child gets; NULL: none */
 	uint64_t swept_ns;
 };
 
@@ -80,7 +81,15 @@ void dp_clock_set(struct weir_dataplane *dp);
 uint64_t dp_now_ns(void);
 
 int dp_secrets_init(struct weir_dataplane *dp);
-void dp_secrets_rotate(struct weir_dataplane *dp);
+void dp_secrets_tick(struct weir_dataplane *dp); /* once a second */
+
+/* shared.c: fleet_secret_file. Nothing without it. */
+int dp_shared_open(struct weir_dataplane *dp, const struct weir_config *conf);
+void dp_shared_close(struct weir_dataplane *dp);
+/* Makes of the secret what is in dp->secrets at this time of day; without it the clocks of this host alone hold. */
+void dp_shared_derive(struct weir_dataplane *dp);
+/* Pure: the keys at `now_s` seconds since 1970. */
+void dp_shared_keys(const uint64_t secret[4], uint64_t now_s, struct weir_secrets *ret);
 
 void dp_sweep(struct weir_dataplane *dp);
 

@@ -124,6 +124,8 @@ static int load(struct weir_dataplane *dp, const struct weir_config *conf)
 	if (r >= 0)
 		r = dp->reuse == WEIR_REUSE_ALL ? dp_reuse_pools(dp, conf) : dp_maps_make_pools(dp, conf);
 	if (r >= 0)
+		r = dp_shared_open(dp, conf);
+	if (r >= 0)
 		r = dp->reuse ? dp_reuse_secrets(dp) : dp_secrets_init(dp);
 	return r < 0 ? r : dp_clock_map(dp);
 }
@@ -179,6 +181,7 @@ struct weir_dataplane *weir_dataplane_free(struct weir_dataplane *dp)
 	if (dp->clock)
 		munmap(dp->clock, sysconf(_SC_PAGESIZE));
 	dp_maps_close_pools(dp);
+	dp_shared_close(dp);
 	weir_bpf__destroy(dp->skel);
 	free(dp);
 	return NULL;

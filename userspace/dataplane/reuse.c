@@ -82,5 +82,6 @@ int dp_reuse_secrets(struct weir_dataplane *dp)
 	if (bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.weir_secrets), &zero, &dp->secrets))
 		return -errno;
 	dp->cookie_rotated_ns = dp_now_ns();
-	return 0;
+	dp_shared_derive(dp);
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.weir_secrets), &zero, &dp->secrets, BPF_ANY) ? -errno : 0;
 }

@@ -26,6 +26,7 @@ static const struct {
 	{ "cache_purge", sup_control_cache_purge },
 	{ "cache_flush", sup_control_cache_flush },
 	{ "cache_show", sup_control_cache_show },
+	{ "fleet_told", sup_control_fleet_told },
 	{ "pool_list", sup_control_pool_list },
 	{ "pool_show", sup_control_pool_show },
 	{ "pool_do", sup_control_pool_do },
@@ -81,9 +82,9 @@ json_t *sup_control_status(struct sup *s, const json_t *request)
 		json_array_append_new(listens, json_string(c->listens[i].text));
 	for (i = 0; i < c->pools_count; i++)
 		json_object_set_new(pools, c->pools[i].name, sup_pool_json(s, &s->pools[i]));
-	return json_pack("{s:b, s:s, s:s, s:i, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:o}", "ok", 1, "version", WEIR_VERSION,
+	return json_pack("{s:b, s:s, s:s, s:i, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:o, s:o}", "ok", 1, "version", WEIR_VERSION,
 			 "instance", c->name, "pid", (int)getpid(), "started_at", (json_int_t)s->started_at, "loaded_ms",
 			 (json_int_t)s->loaded_ms, "now",
 			 (json_int_t)weir_realtime_s(), "config", c->file ? c->file : "", "control", c->control,
-			 "kernel", kernel_status(s), "listens", listens, "pools", pools);
+			 "kernel", kernel_status(s), "listens", listens, "pools", pools, "fleet", sup_fleet_json(s));
 }

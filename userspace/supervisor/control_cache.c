@@ -180,33 +180,6 @@ static int purge_url(struct sup *s, const struct sup_url *u, bool is_prefix)
 	return kernel < 0 ? kernel : memory + kernel;
 }
 
-json_t *sup_control_cache_purge(struct sup *s, const json_t *request)
-{
-	const char *text = json_string_value(json_object_get(request, "url")), *why;
-	const char *tag = json_string_value(json_object_get(request, "tag"));
-	_cleanup_(sup_url_fini) struct sup_url url = {};
-	const struct weir_str none = { "", 0 };
-	int removed;
-
-	if (!text == !tag)
-		return weir_ipc_error("cache_purge needs \"url\" or \"tag\"");
-	if (tag) {
-		if (!*tag || strpbrk(tag, " ,\t"))
-			return weir_ipc_error("'%s' is no tag: one word", tag);
-		removed = sup_memory_purge(s, WEIR_PURGE_TAG, none, (struct weir_str){ tag, strlen(tag) });
-	} else {
-		if (sup_url_parse(text, &url, &why) < 0)
-			return weir_ipc_error("'%s' is no URL: %s", text, why);
-		removed = purge_url(s, &url, json_is_true(json_object_get(request, "is_prefix")));
-	}
-	if (removed == -ETIMEDOUT)
-		return weir_ipc_error("cannot purge: a worker holds the cache's lock and does not move; nothing may be "
-				      "purged yet, try again");
-	if (removed < 0)
-		return weir_ipc_error("cannot purge: %s", strerror(-removed));
-	return json_pack("{s:b, s:i}", "ok", 1, "removed", removed);
-}
-
 static const struct weir_conf_pool *find_pool(const struct sup *s, const char *name)
 {
 	size_t i;
@@ -217,10 +190,70 @@ static const struct weir_conf_pool *find_pool(const struct sup *s, const char *n
 	return NULL;
 }
 
+int sup_cache_flush(struct sup *s, const struct weir_conf_pool *p)
+{
+	struct weir_pool_cache *pc = sup_store_of(s, p);
+	int r = pc ? weir_store_purge(pc->store, WEIR_PURGE_ALL, (struct weir_str){ "", 0 }) : 0;
+
+	if (r >= 0 && s->dp && p->kernel_cache)
+		r = weir_dataplane_cache_flush(s->dp, p->id);
+	return MIN(r, 0);
+}
+
+int sup_cache_purge(struct sup *s, enum flt_what what, const char *text, const char **ret_why)
+{
+	_cleanup_(sup_url_fini) struct sup_url url = {};
+	const struct weir_conf_pool *p;
+	int r;
+
+	switch (what) {
+	case FLT_TAG:
+		*ret_why = "a tag is one word";
+		if (!*text || strpbrk(text, " ,\t"))
+			return -EINVAL;
+		return sup_memory_purge(s, WEIR_PURGE_TAG, (struct weir_str){ "", 0 },
+					(struct weir_str){ text, strlen(text) });
+	case FLT_POOL:
+		p = find_pool(s, text);
+		*ret_why = "there is no such pool here";
+		return p ? sup_cache_flush(s, p) : -EINVAL;
+	default:
+		r = sup_url_parse(text, &url, ret_why);
+		return r < 0 ? r : purge_url(s, &url, what == FLT_PREFIX);
+	}
+}
+
+json_t *sup_control_cache_purge(struct sup *s, const json_t *request)
+{
+	const char *text = json_string_value(json_object_get(request, "url")), *why = "";
+	const char *tag = json_string_value(json_object_get(request, "tag"));
+	enum flt_what what = tag						  ? FLT_TAG :
+			     json_is_true(json_object_get(request, "is_prefix")) ? FLT_PREFIX :
+										  FLT_URL;
+	json_t *reply;
+	int removed;
+
+	if (!text == !tag)
+		return weir_ipc_error("cache_purge needs \"url\" or \"tag\"");
+	text = tag ? tag : text;
+	removed = sup_cache_purge(s, what, text, &why);
+	if (removed == -EINVAL)
+		return weir_ipc_error("'%s' is no %s: %s", text, tag ? "tag" : "URL", why);
+	if (removed == -ETIMEDOUT)
+		return weir_ipc_error("cannot purge: a worker holds the cache's lock and does not move; nothing may be "
+				      "purged yet, try again");
+	if (removed < 0)
+		return weir_ipc_error("cannot purge: %s", strerror(-removed));
+	reply = json_pack("{s:b, s:i}", "ok", 1, "removed", removed);
+	sup_fleet_publish(s, what, text, reply);
+	return reply;
+}
+
 json_t *sup_control_cache_flush(struct sup *s, const json_t *request)
 {
 	const char *name = json_string_value(json_object_get(request, "pool"));
 	const struct weir_conf_pool *p = name ? find_pool(s, name) : NULL;
+	json_t *reply;
 	int r;
 
 	if (!name)
@@ -230,8 +263,10 @@ json_t *sup_control_cache_flush(struct sup *s, const json_t *request)
 	if (!sup_store_of(s, p) && (!s->dp || !p->kernel_cache))
 		return weir_ipc_error("pool '%s' has no kernel cache: %s", name,
 				      s->dp ? "kernel_cache is off in its configuration" : s->no_dp);
-	r = sup_store_of(s, p) ? weir_store_purge(sup_store_of(s, p)->store, WEIR_PURGE_ALL, (struct weir_str){ "", 0 }) : 0;
-	if (r >= 0 && s->dp && p->kernel_cache)
-		r = weir_dataplane_cache_flush(s->dp, p->id);
-	return r < 0 ? weir_ipc_error("cannot flush pool '%s': %s", name, strerror(-r)) : weir_ipc_ok();
+	r = sup_cache_flush(s, p);
+	if (r < 0)
+		return weir_ipc_error("cannot flush pool '%s': %s", name, strerror(-r));
+	reply = weir_ipc_ok();
+	sup_fleet_publish(s, FLT_POOL, name, reply);
+	return reply;
 }

@@ -135,6 +135,7 @@ static void on_tick(struct sup *s)
 	sup_takeover_tick(s, false);
 	sup_service_tick();
 	sup_admin_start(s);
+	sup_fleet_start(s);
 	sup_refuser_dispatch(s);
 	sup_pools_look(s);
 	sup_slots_start(s);
@@ -167,6 +168,8 @@ void sup_loop_run(struct sup *s)
 			sup_refuser_dispatch(s);
 		else if (n == 1 && e.data.fd == weir_ipc_server_fd(s->ipc))
 			weir_ipc_server_dispatch(s->ipc);
+		else if (n == 1 && e.data.fd == sup_fleet_fd(s))
+			sup_fleet_dispatch(s);
 		else if (n == 1) /* the pidfd of a keeper */
 			on_death(s);
 		check_stop(s);

@@ -112,6 +112,8 @@ static int start(struct sup *s)
 		r = sup_slots_new(s);
 	if (r == 0)
 		r = sup_stores_new(s);
+	if (r == 0)
+		r = sup_fleet_new(s);
 	if (r < 0)
 		return weir_err(r, "cannot start");
 	sup_takeover_find(s);
@@ -135,6 +137,7 @@ static int start(struct sup *s)
 	sup_pools_resume(s);
 	sup_slots_start(s);
 	sup_admin_start(s);
+	sup_fleet_start(s);
 	sup_refuser_watch_activated(s, true);
 	sup_takeover_finish(s);
 	return 0;
@@ -146,6 +149,7 @@ static void finish(struct sup *s)
 	size_t i;
 
 	sup_sockets_close(s);
+	sup_fleet_free(s);
 	sup_stores_free(s);
 	sup_admin_close(s);
 	s->dp = weir_dataplane_free(s->dp);

@@ -12,6 +12,7 @@
 #include "route/route.h"
 #include "dataplane/dataplane.h"
 #include "cache/fetch.h"
+#include "fleet/fleet.h"
 #include "upstream/upstream.h"
 #include "worker/worker.h"
 #include "supervisor/supervisor.h"
@@ -111,6 +112,7 @@ struct sup {
 	int admin_fds[2];		   /* listening; -1: none */
 	pid_t admin_pid;		   /* 0: none */
 	uint64_t admin_retry_ms;
+	struct sup_fleet *fleet;	   /* NULL: this host is alone */
 	int activated[WEIR_ENDPOINTS_MAX];  /* by endpoint id: a socket of the service manager; -1: none */
 	sigset_t signals_before;
 	int64_t started_at;		   /* CLOCK_REALTIME seconds */
@@ -260,6 +262,25 @@ int sup_admin_open(struct sup *s); /* logs */
 void sup_admin_start(struct sup *s);
 void sup_admin_died(struct sup *s, pid_t pid); /* if it was that one */
 void sup_admin_close(struct sup *s);
+
+/* fleet.c: purges of other hosts, and of this one. */
+int sup_fleet_new(struct sup *s);
+void sup_fleet_start(struct sup *s); /* logs */
+void sup_fleet_died(struct sup *s, pid_t pid); /* if it was that one */
+void sup_fleet_free(struct sup *s);
+int sup_fleet_fd(const struct sup *s); /* -1: none */
+void sup_fleet_dispatch(struct sup *s);
+/* Has a purge published that was done here. Where there is a fleet, `reply` gets "fleet": what to ask sup_control_fleet_told()
+ * for. */
+void sup_fleet_publish(struct sup *s, enum flt_what what, const char *text, json_t *reply);
+json_t *sup_fleet_json(const struct sup *s); /* null: there is none */
+json_t *sup_control_fleet_told(struct sup *s, const json_t *request);
+
+/* control_cache.c: removes from this host's caches, both levels. How many went; -EINVAL: *ret_why says what is wrong with the
+ * text; -ETIMEDOUT: a worker holds a lock, nothing may be gone yet. */
+int sup_cache_purge(struct sup *s, enum flt_what what, const char *text, const char **ret_why);
+/* Empties a pool's caches; nothing where it has none. */
+int sup_cache_flush(struct sup *s, const struct weir_conf_pool *p);
 
 /* upgrade.c: a new program file. */
 void sup_upgrade_tick(struct sup *s); /* does not return when one takes over */

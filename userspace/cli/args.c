@@ -2,6 +2,7 @@
 /* From argv to a command and its options, by the tables cmds.def and opts.def. */
 #include "cli/cli.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <string.h>
@@ -86,6 +87,17 @@ static int append(const char **list, size_t *count, const char *text)
 	return 0;
 }
 
+static int set_number(unsigned *ret, const char *text, long max)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (!*text || *end || n < 1 || n > max)
+		return -EINVAL;
+	*ret = (unsigned)n;
+	return 0;
+}
+
 static int set_option(struct cmd_args *a, int letter, const char *text)
 {
 	char *end;
@@ -127,6 +139,12 @@ static int set_option(struct cmd_args *a, int letter, const char *text)
 	case 'g':
 		a->is_tag = true;
 		return 0;
+	case 'C':
+		return set_number(&a->connections, text, CMD_CONNECTIONS_MAX);
+	case 'D':
+		return set_number(&a->seconds, text, CMD_SECONDS_MAX);
+	case 'T':
+		return set_number(&a->bench_threads, text, CMD_THREADS_MAX);
 	default: /* 'n' */
 		a->limit = strtol(text, &end, 10);
 		return *text && !*end && a->limit > 0 ? 0 : -EINVAL;
@@ -147,6 +165,15 @@ static void build_options(const struct cmd *c, struct option *ret)
 	ret[n] = (struct option){};
 }
 
+/* Those that are letters, too: the configuration, and what load generators are used to. */
+static const char *short_options(const struct cmd *c)
+{
+	return strchr(c->options, 'c') ? ":c:" :
+	       strchr(c->options, 'D') ? ":c:d:t:" :
+	       strchr(c->options, 'C') ? ":c:" :
+					 ":";
+}
+
 static enum cmd_exit usage(const struct cmd *c, const char *what, const char *which)
 {
 	weir_err(0, "%s%s%s; see `weir help %s`", what, which ? " " : "", which ? which : "", c->name);
@@ -164,7 +191,9 @@ enum cmd_exit cmd_parse(const struct cmd *c, int argc, char *const argv[], struc
 	argv += skipped;
 	optind = 0;
 	opterr = 0;
-	while ((letter = getopt_long(argc, argv, strchr(c->options, 'c') ? ":c:" : ":", options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, short_options(c), options, NULL)) != -1) {
+		if (islower(letter) && strchr("cdt", letter) && !strchr(c->options, letter))
+			letter = toupper(letter);
 		if (letter == ':')
 			return usage(c, "a value is missing after", argv[optind - 1]);
 		if (letter == '?')
@@ -210,11 +239,13 @@ static enum cmd_exit help_for(const struct cmd *c)
 	printf("weir %s%s%s%s\n  %s\n", c->name, *c->arguments ? " " : "", c->arguments,
 	       *c->options ? " [options]" : "", c->summary);
 	for (i = 0; i < ARRAY_SIZE(cmd_opts); i++) {
-		char left[48];
+		char left[48], shorter[8];
 
 		if (!strchr(c->options, cmd_opts[i].letter))
 			continue;
-		snprintf(left, sizeof(left), "%s--%s %s", cmd_opts[i].letter == 'c' ? "-c, " : "    ", cmd_opts[i].name,
+		snprintf(shorter, sizeof(shorter), "-%c, ", tolower(cmd_opts[i].letter));
+		snprintf(left, sizeof(left), "%s--%s %s",
+			 cmd_opts[i].letter == 'c' || isupper(cmd_opts[i].letter) ? shorter : "    ", cmd_opts[i].name,
 			 cmd_opts[i].argument ? cmd_opts[i].argument : "");
 		printf("  %-28s %s\n", left, cmd_opts[i].help);
 	}

@@ -11,6 +11,9 @@
 
 #define CMD_CONTROL_DEFAULT "/run/weir.sock"
 #define CMD_LISTS_MAX 64
+#define CMD_CONNECTIONS_MAX 4096
+#define CMD_SECONDS_MAX 3600
+#define CMD_THREADS_MAX 64
 
 /* Exit codes of the program. */
 enum cmd_exit {
@@ -25,7 +28,10 @@ struct cmd_args {
 	struct weir_conf_options conf; /* run, check, doctor; conf.control is NULL when not given */
 	const char *control;	       /* with its default */
 	bool is_json;
-	long limit;		       /* 0: not given */
+	long limit;		       /* 0: not given, as the next three */
+	unsigned connections;
+	unsigned seconds;
+	unsigned bench_threads;
 	bool is_prefix;
 	bool is_tag;
 	const char *headers[CMD_LISTS_MAX];

@@ -437,15 +437,19 @@ uint64_t weir_fetch_head(struct weir_fetch *f, unsigned status, struct weir_str 
 	return rules;
 }
 
-void weir_fetch_body(struct weir_fetch *f, struct weir_str data)
+bool weir_fetch_body(struct weir_fetch *f, struct weir_str data)
 {
 	int e;
 
-	if (!f->fill.store || f->outcome != WEIR_FETCH_GOES_ON)
-		return;
+	if (!f->fill.store)
+		return false;
+	/* to 304 there is none */
+	if (f->outcome == WEIR_FETCH_CONFIRMED)
+		return true;
 	e = weir_fill_body(&f->fill, data.p, data.n);
 	if (e < 0)
 		give_up(f, rule_of(e));
+	return e == 0;
 }
 
 static void finish(struct weir_fetch *f)

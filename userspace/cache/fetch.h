@@ -60,7 +60,8 @@ int weir_fetch_watch(struct weir_pool_cache *pc, const struct weir_fetch_request
  * `length`: of the body, or UINT64_MAX. Returns the rules that keep it out; 0: it is being stored. */
 uint64_t weir_fetch_head(struct weir_fetch *f, unsigned status, struct weir_str fields, struct weir_str shown,
 			 uint64_t length);
-void weir_fetch_body(struct weir_fetch *f, struct weir_str data);
+/* False: it is not being stored, or no more. */
+bool weir_fetch_body(struct weir_fetch *f, struct weir_str data);
 /* The last call. `is_complete`: the response came to its end. `has_failed`: the origin's fault that it did not. Frees it. */
 enum weir_fetch_end weir_fetch_end(struct weir_fetch *f, bool is_complete, bool has_failed);
 

@@ -213,7 +213,7 @@ void sup_recycle_step(struct sup *s, struct sup_pool *p);
 void sup_recycle_tick(struct sup *s, struct sup_pool *p);
 int sup_recycle_watch(struct sup_pool *p); /* logs */
 
-uint64_t sup_resident_kb(uint64_t pid); /* memory of a process; 0: unknown */
+uint64_t sup_resident_kb(uint64_t pid); /* memory of a process but for what it shares; 0: unknown */
 
 /* cpu.c */
 void sup_cpu_tick(struct sup *s, struct sup_pool *p);

@@ -430,24 +430,25 @@ void wrk_cached_drop(struct wrk_thread *t)
 
 /* --- what the relay hears --- */
 
-static void on_head(struct wrk_worker *w, void *arg, const struct weir_reply *reply, uint64_t length,
+static bool on_head(struct wrk_worker *w, void *arg, const struct weir_reply *reply, uint64_t length,
 		    struct weir_buf *head, size_t start)
 {
 	struct weir_fetch *f = arg;
 	const struct weir_str shown = { head->p + start, head->n - start };
 	uint64_t rules = weir_fetch_head(f, reply->status, reply->fields, shown, length);
 
-	if (!w->setup->pool->cache_status || head->is_full || head->n < start + 2)
-		return;
-	head->n -= 2;
-	weir_cached_put_forwarded(head, weir_fetch_is_fill(f) ? "miss" : "method", rules == 0, false);
-	weir_buf_puts(head, "\r\n");
+	if (w->setup->pool->cache_status && !head->is_full && head->n >= start + 2) {
+		head->n -= 2;
+		weir_cached_put_forwarded(head, weir_fetch_is_fill(f) ? "miss" : "method", rules == 0, false);
+		weir_buf_puts(head, "\r\n");
+	}
+	return rules == 0;
 }
 
-static void on_body(struct wrk_worker *w, void *arg, struct weir_str data)
+static bool on_body(struct wrk_worker *w, void *arg, struct weir_str data)
 {
 	(void)w;
-	weir_fetch_body(arg, data);
+	return weir_fetch_body(arg, data);
 }
 
 static void on_end(struct wrk_worker *w, void *arg, enum wrk_tap_end how)

@@ -75,11 +75,12 @@ enum wrk_tap_end {
 /* Listens to what passes: where a cache is filled. Any thread that libc knows, one call at a time for an exchange. */
 struct wrk_tap {
 	/* Once at most. `reply`: as the upstream sent it, hop-by-hop fields included. `out` has, from `start` on, the head
-	 * that the client gets, and takes more fields. `length`: of the body, or UINT64_MAX. */
-	void (*head)(struct wrk_worker *w, void *arg, const struct weir_reply *reply, uint64_t length,
+	 * that the client gets, and takes more fields. `length`: of the body, or UINT64_MAX. False: the rest is not
+	 * wanted, end() follows at once; an exchange without a client is given up. */
+	bool (*head)(struct wrk_worker *w, void *arg, const struct weir_reply *reply, uint64_t length,
 		     struct weir_buf *out, size_t start);
-	/* A piece of the body, without framing. */
-	void (*body)(struct wrk_worker *w, void *arg, struct weir_str data);
+	/* A piece of the body, without framing. False: as above. */
+	bool (*body)(struct wrk_worker *w, void *arg, struct weir_str data);
 	/* The last call, once. */
 	void (*end)(struct wrk_worker *w, void *arg, enum wrk_tap_end how);
 };

@@ -54,6 +54,12 @@ static uint64_t length_of(const struct wrk_exchange *x, const struct weir_reply 
 	return x->codec->has_length(x->codec_state, &bytes) ? bytes : UINT64_MAX;
 }
 
+static void leave_tap(struct wrk_exchange *x)
+{
+	x->tap->end(x->w, x->tap_arg, WRK_TAP_LEFT);
+	x->tap = NULL;
+}
+
 static void on_head(struct wrk_exchange *x, const struct weir_reply *reply, struct weir_buf *out)
 {
 	char date[WEIR_HTTP_DATE_BYTES];
@@ -77,15 +83,15 @@ static void on_head(struct wrk_exchange *x, const struct weir_reply *reply, stru
 	g.is_keep_alive = x->is_keep_alive;
 	g.hides_tags = x->w->cached.pc.store && !x->w->setup->pool->cache.shows_tags;
 	weir_gateway_head(out, &g);
-	if (x->tap)
-		x->tap->head(x->w, x->tap_arg, reply, length_of(x, reply), out, start);
+	if (x->tap && !x->tap->head(x->w, x->tap_arg, reply, length_of(x, reply), out, start))
+		leave_tap(x);
 }
 
 static void on_body(struct wrk_exchange *x, struct weir_str data, struct weir_buf *out)
 {
 	x->reply_bytes += data.n;
-	if (x->tap)
-		x->tap->body(x->w, x->tap_arg, data);
+	if (x->tap && !x->tap->body(x->w, x->tap_arg, data))
+		leave_tap(x);
 	if (x->framing == WEIR_FRAMING_CHUNKED) {
 		weir_buf_hex(out, data.n);
 		weir_buf_puts(out, "\r\n");
@@ -283,6 +289,9 @@ bool relay_pull_up(struct wrk_exchange *x, bool *ret_moved)
 		if (e == WEIR_CODEC_BAD)
 			return relay_fail(x, 502, piece.why);
 		act(x, e, &piece);
+		/* nobody wants the rest */
+		if (!x->conn && !x->tap && !x->is_reply_done)
+			return relay_abort(x, false);
 		if (is_too_long(x))
 			return relay_fail(x, 502, "its response is longer than response_body_max");
 	}

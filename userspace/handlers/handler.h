@@ -10,9 +10,10 @@
 #include "common/buf.h"
 #include "common/str.h"
 #include "http/http.h"
+#include "weir/endpoint.h"
 
 #define WEIR_PARTS_MAX (2 * WEIR_HTTP_RANGES_MAX + 2)
-#define WEIR_RESPONSE_TEXT_MAX 6144
+#define WEIR_RESPONSE_TEXT_MAX 8192
 
 /* The request and how it came here. Borrowed. */
 struct weir_call {
@@ -20,6 +21,7 @@ struct weir_call {
 	struct weir_str prefix;	/* path of the URL prefix that was matched: begins and ends with '/' */
 	struct weir_str head;	/* as the client sent it, with the empty line */
 	uint16_t endpoint;	/* id */
+	const struct weir_addr *client;
 };
 
 /* A piece of the body: memory, or a range of a file. */

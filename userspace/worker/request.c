@@ -74,6 +74,7 @@ static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_c
 		.prefix = { prefix->path, strlen(prefix->path) },
 		.head = { rest.p, t->req.head_bytes },
 		.endpoint = c->endpoint,
+		.client = &c->key.client,
 	};
 
 	if (t->w->is_debug)

@@ -29,12 +29,13 @@ enum weir_listing {
 struct weir_conf_static {
 	bool precompressed;
 	bool compress;
-	unsigned compress_min;	/* bytes */
+	unsigned compress_min; /* bytes */
 	unsigned compress_max_kb;
 	unsigned compress_level; /* 1 to 9 */
-	unsigned max_age_s;	/* 0: no Cache-Control */
+	unsigned max_age_s;	 /* 0: no Cache-Control */
 	enum weir_listing listing;
-	char *auth_file;	/* NULL: no authentication; absolute after the checks */
+	char *default_type;
+	char *auth_file; /* NULL: no authentication; absolute after the checks */
 	char *auth_realm;
 	struct weir_conf_words compress_types; /* empty: the handler's own list */
 	struct weir_conf_words try_files;

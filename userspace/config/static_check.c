@@ -55,7 +55,7 @@ static int check_word(enum weir_param_id id, const char *text, const char **ret_
 	case WEIR_PARAM_POOL_redirects:
 	case WEIR_PARAM_POOL_rewrites:
 		r = (id == WEIR_PARAM_POOL_redirects ? weir_conf_redirect_parse : weir_conf_rewrite_parse)(text, &rule,
-													  ret_why);
+													   ret_why);
 		if (r == 0 && rule.match == WEIR_MATCH_REGEX) {
 			r = check_regex(&rule, why, sizeof(why));
 			*ret_why = why;
@@ -98,7 +98,8 @@ static void check_headers(const struct weir_config *c, const struct weir_conf_po
 }
 
 /* A status ends the list: what stands behind it is never tried. */
-static void check_try_files(const struct weir_config *c, const struct weir_conf_pool *p, struct weir_conf_report *report)
+static void check_try_files(const struct weir_config *c, const struct weir_conf_pool *p,
+			    struct weir_conf_report *report)
 {
 	const struct weir_conf_words *w = &p->files.try_files;
 	size_t i;
@@ -108,6 +109,19 @@ static void check_try_files(const struct weir_config *c, const struct weir_conf_
 			weir_conf_error(report, c->file, MAX(p->lines[WEIR_PARAM_POOL_try_files], 0),
 					"try_files: '%s' must be the last, what follows would never be tried",
 					w->items[i]);
+}
+
+static void check_default_type(const struct weir_config *c, const struct weir_conf_pool *p,
+			       struct weir_conf_report *report)
+{
+	const char *type = p->files.default_type, *at;
+	bool is_right = type && strchr(type, '/') > type && strlen(type) <= 100;
+
+	for (at = type; is_right && *at; at++)
+		is_right = (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x7f;
+	if (type && !is_right)
+		weir_conf_error(report, c->file, MAX(p->lines[WEIR_PARAM_POOL_default_type], 0),
+				"default_type '%s' is no media type, as \"text/plain; charset=utf-8\" is", type);
 }
 
 static int check_auth(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report)
@@ -144,9 +158,10 @@ static int check_auth(const struct weir_config *c, struct weir_conf_pool *p, str
 		weir_conf_error(report, c->file, line, "auth_file '%s' is no file", f->auth_file);
 	mode = st.st_uid == p->uid ? st.st_mode >> 6 : st.st_gid == p->gid ? st.st_mode >> 3 : st.st_mode;
 	if (!(mode & 4))
-		weir_conf_error(report, c->file, line,
-				"auth_file '%s' cannot be read by %s, the account of the workers; use chgrp %s and chmod 640",
-				f->auth_file, p->user, p->group);
+		weir_conf_error(
+			report, c->file, line,
+			"auth_file '%s' cannot be read by %s, the account of the workers; use chgrp %s and chmod 640",
+			f->auth_file, p->user, p->group);
 	if (p->root && strncmp(f->auth_file, p->root, strlen(p->root)) == 0 && f->auth_file[strlen(p->root)] == '/')
 		weir_conf_error(report, c->file, line, "auth_file '%s' is below root '%s': it could be downloaded",
 				f->auth_file, p->root);
@@ -157,6 +172,7 @@ int weir_conf_check_static(const struct weir_config *c, struct weir_conf_pool *p
 {
 	check_headers(c, p, report);
 	check_try_files(c, p, report);
+	check_default_type(c, p, report);
 	return check_auth(c, p, report);
 }
 
@@ -170,6 +186,7 @@ void weir_conf_static_fini(struct weir_conf_static *f)
 	weir_conf_words_fini(&f->headers);
 	weir_conf_words_fini(&f->access);
 	weir_conf_words_fini(&f->types);
+	free(f->default_type);
 	free(f->auth_file);
 	free(f->auth_realm);
 }

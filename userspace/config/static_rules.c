@@ -139,10 +139,23 @@ static bool is_token(struct weir_str s)
 static bool is_own_field(struct weir_str name)
 {
 	static const char *const names[] = {
-		"Accept-Ranges", "Connection",	  "Content-Encoding", "Content-Length",	   "Content-Range",
-		"Content-Type",	 "Date",	  "ETag",	      "Keep-Alive",	   "Last-Modified",
-		"Location",	 "Proxy-Authenticate", "Server",      "Trailer",	   "Transfer-Encoding",
-		"Upgrade",	 "WWW-Authenticate",
+		"Accept-Ranges",
+		"Connection",
+		"Content-Encoding",
+		"Content-Length",
+		"Content-Range",
+		"Content-Type",
+		"Date",
+		"ETag",
+		"Keep-Alive",
+		"Last-Modified",
+		"Location",
+		"Proxy-Authenticate",
+		"Server",
+		"Trailer",
+		"Transfer-Encoding",
+		"Upgrade",
+		"WWW-Authenticate",
 	};
 	size_t i;
 
@@ -167,7 +180,8 @@ int weir_conf_header_parse(const char *text, struct weir_conf_header *ret, const
 	h.name = (struct weir_str){ text, (size_t)(colon - text) };
 	h.value = weir_str_trim((struct weir_str){ colon + 1, strlen(colon + 1) });
 	if (!is_token(h.name))
-		return refuse(ret_why, "what stands before the colon is no field name; a path pattern begins with a slash");
+		return refuse(ret_why,
+			      "what stands before the colon is no field name; a path pattern begins with a slash");
 	if (!is_printable(h.value))
 		return refuse(ret_why, "the value must not have control characters");
 	if (is_own_field(h.name))
@@ -185,7 +199,8 @@ int weir_conf_error_page_parse(const char *text, struct weir_conf_error_page *re
 		unsigned status = to_status(w);
 
 		if (status < 400 || status > 599)
-			return refuse(ret_why, "it must have statuses from 400 to 599, then a path, as in \"404 /404.html\"");
+			return refuse(ret_why,
+				      "it must have statuses from 400 to 599, then a path, as in \"404 /404.html\"");
 		if (page.count == WEIR_CONF_STATUSES_MAX)
 			return refuse(ret_why, "it has more than 16 statuses");
 		page.statuses[page.count++] = status;
@@ -209,7 +224,8 @@ int weir_conf_access_parse(const char *text, struct weir_conf_access *ret, const
 
 	a.is_allow = is_word(verb, "allow");
 	if ((!a.is_allow && !is_word(verb, "deny")) || net.n == 0 || !is_end(text))
-		return refuse(ret_why, "it must be allow or deny and an address, as in \"allow 10.0.0.0/8\" or \"deny all\"");
+		return refuse(ret_why,
+			      "it must be allow or deny and an address, as in \"allow 10.0.0.0/8\" or \"deny all\"");
 	if (is_word(net, "all")) {
 		*ret = a;
 		return 0;
@@ -223,8 +239,8 @@ int weir_conf_access_parse(const char *text, struct weir_conf_access *ret, const
 		for (size_t i = 0; i < digits.n && value <= max; i++)
 			value = isdigit((unsigned char)digits.p[i]) ? value * 10 + (unsigned)(digits.p[i] - '0') : 1000;
 		if (digits.n == 0 || value > max)
-			return refuse(ret_why, is_v6 ? "the number of bits must be from 0 to 128" :
-						       "the number of bits must be from 0 to 32");
+			return refuse(ret_why, is_v6 ? "the number of bits must be from 0 to 128"
+						     : "the number of bits must be from 0 to 32");
 		a.bits = value + (is_v6 ? 0 : 96);
 	}
 	*ret = a;
@@ -258,7 +274,8 @@ int weir_conf_type_parse(const char *text, const char **ret_why)
 	struct weir_str type = next_word(&text), word = next_word(&text);
 	const char *slash = memchr(type.p, '/', type.n);
 
-	if (!slash || type.n > 100 || !is_printable(type) || !is_token((struct weir_str){ type.p, (size_t)(slash - type.p) }))
+	if (!slash || type.n > 100 || !is_printable(type) ||
+	    !is_token((struct weir_str){ type.p, (size_t)(slash - type.p) }))
 		return refuse(ret_why, "it must begin with a media type, as in \"text/markdown md\"");
 	if (word.n == 0)
 		return refuse(ret_why, "it must name at least one extension after the type");

@@ -191,9 +191,9 @@ const char *weir_mime_find(const struct weir_mime *m, const char *path)
 	size_t i;
 
 	if (!dot || strlen(dot + 1) >= sizeof(extension))
-		return WEIR_MIME_DEFAULT;
+		return NULL;
 	for (i = 0; dot[i]; i++)
 		extension[i] = weir_lower(dot[i + 1]);
 	row = bsearch(&key, m->rows, m->count, sizeof(key), by_extension);
-	return row ? row->type : WEIR_MIME_DEFAULT;
+	return row ? row->type : NULL;
 }

@@ -13,9 +13,9 @@
 struct weir_static;
 
 struct weir_static_conf {
-	const char *root;  /* directory; opened with the caller's rights */
-	const char *index; /* names separated by spaces, tried in order */
-	size_t files_max;  /* files remembered; 0: the default */
+	const char *root;			/* directory; opened with the caller's rights */
+	const char *index;			/* names separated by spaces, tried in order */
+	size_t files_max;			/* files remembered; 0: the default */
 	const struct weir_conf_static *options; /* borrowed for good; NULL: none of them is on */
 };
 

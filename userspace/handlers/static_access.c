@@ -89,8 +89,9 @@ bool weir_static_admit(struct weir_static *s, const struct weir_call *call, stru
 	}
 	if (!o->passwords)
 		return true;
-	r = weir_htpasswd_check(o->passwords,
-				req->counts[WEIR_FIELD_AUTHORIZATION] == 1 ? req->fields[WEIR_FIELD_AUTHORIZATION] : none);
+	r = weir_htpasswd_check(o->passwords, req->counts[WEIR_FIELD_AUTHORIZATION] == 1
+						      ? req->fields[WEIR_FIELD_AUTHORIZATION]
+						      : none);
 	if (r == 0)
 		return true;
 	if (r == -EACCES) {

@@ -93,7 +93,8 @@ static void answer_ranges(struct weir_static *s, struct weir_response *resp, con
 		weir_buf_str(&parts, (struct weir_str){ text, boundary.n });
 		weir_buf_puts(&parts, i < count ? "\r\n" : "--\r\n");
 		if (i < count) {
-			weir_head_field(&parts, "Content-Type", (struct weir_str){ c->file->type, strlen(c->file->type) });
+			weir_head_field(&parts, "Content-Type",
+					(struct weir_str){ c->file->type, strlen(c->file->type) });
 			put_content_range(&parts, &ranges[i], c->rep->bytes);
 			weir_buf_puts(&parts, "\r\n");
 		}

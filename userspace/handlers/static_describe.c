@@ -11,10 +11,18 @@
 
 /* Types that profit, as other servers have them; images, fonts and archives that are compressed already do not. */
 static const char *const compressible[] = {
-	"text/*",	   "application/javascript", "application/json",
-	"application/xml", "application/*+xml",	     "application/*+json",
-	"image/svg+xml",   "image/bmp",		     "image/vnd.microsoft.icon",
-	"font/ttf",	   "font/otf",		     "application/vnd.ms-fontobject",
+	"text/*",
+	"application/javascript",
+	"application/json",
+	"application/xml",
+	"application/*+xml",
+	"application/*+json",
+	"image/svg+xml",
+	"image/bmp",
+	"image/vnd.microsoft.icon",
+	"font/ttf",
+	"font/otf",
+	"application/vnd.ms-fontobject",
 	"application/wasm",
 };
 
@@ -31,8 +39,8 @@ bool weir_static_glob(struct weir_str pattern, struct weir_str text, bool is_cas
 		if (p < pattern.n && pattern.p[p] == '*') {
 			star = p++;
 			from = t;
-		} else if (p < pattern.n &&
-			   (is_caseless ? weir_lower(pattern.p[p]) == weir_lower(text.p[t]) : pattern.p[p] == text.p[t])) {
+		} else if (p < pattern.n && (is_caseless ? weir_lower(pattern.p[p]) == weir_lower(text.p[t])
+							 : pattern.p[p] == text.p[t])) {
 			p++;
 			t++;
 		} else if (star != SIZE_MAX) {
@@ -136,6 +144,8 @@ int weir_static_describe(struct weir_static *s, struct static_file *f, const cha
 	int n;
 
 	f->type = weir_mime_find(s->mime, name);
+	if (!f->type)
+		f->type = o->default_type ? o->default_type : WEIR_MIME_DEFAULT;
 	f->is_private = o->is_guarded;
 	may_compress = is_compressible(o, f);
 	for (c = 0; c < WEIR_CODING_IDENTITY; c++)

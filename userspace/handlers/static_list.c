@@ -166,10 +166,12 @@ static void write_html(FILE *f, const struct entries *e, struct weir_str path)
 	size_t i;
 
 	fputs("<!doctype html>\n<html><head><meta charset=\"utf-8\">"
-	      "<meta name=\"viewport\" content=\"width=device-width\"><title>Index of ", f);
+	      "<meta name=\"viewport\" content=\"width=device-width\"><title>Index of ",
+	      f);
 	put_text(f, path);
 	fputs("</title>\n<style>body{font:16px sans-serif;margin:2em}td{padding:.1em 1.5em .1em 0}"
-	      "td+td{text-align:right;color:#555}</style></head>\n<body><h1>Index of ", f);
+	      "td+td{text-align:right;color:#555}</style></head>\n<body><h1>Index of ",
+	      f);
 	put_text(f, path);
 	fputs("</h1>\n<table>\n", f);
 	if (path.n > 1)

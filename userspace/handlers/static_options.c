@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
+
 static int init_lists(struct static_options *o, const struct weir_conf_static *c)
 {
 	const char *why;
@@ -62,6 +64,7 @@ int weir_static_options_init(struct static_options *o, const struct weir_conf_st
 	o->compress_types = c->compress_types.count > 0 ? &c->compress_types : NULL;
 	o->max_age_s = c->max_age_s;
 	o->listing = c->listing;
+	o->default_type = c->default_type;
 	o->headers = &c->headers;
 	o->is_guarded = c->access.count > 0 || c->auth_file;
 	if (c->auth_realm)
@@ -75,6 +78,11 @@ int weir_static_options_init(struct static_options *o, const struct weir_conf_st
 		r = weir_static_access_new(&c->access, &o->access);
 	if (r == 0 && c->auth_file)
 		r = weir_htpasswd_new(c->auth_file, &o->passwords);
+	if (r == 0 && o->passwords && weir_htpasswd_bad_lines(o->passwords) > 0)
+		weir_warn("auth_file '%s': %zu lines are no \"user:hash\" with a hash by bcrypt, SHA-crypt or APR1 and "
+			  "let "
+			  "nobody in",
+			  c->auth_file, weir_htpasswd_bad_lines(o->passwords));
 	return r;
 }
 

@@ -15,22 +15,22 @@
 #define WEIR_MIME_MAX 128
 #define WEIR_MIME_DEFAULT "application/octet-stream"
 
-#define STATIC_SMALL_MAX WEIR_BYTES_L	   /* larger files keep a descriptor instead of their bytes */
-#define STATIC_FILES_MAX 16384		   /* default of files_max */
-#define STATIC_MEMORY_MAX (64u << 20)	   /* bytes of all bodies in memory */
-#define STATIC_OPEN_MAX 512		   /* descriptors of large files */
-#define STATIC_LINKS_MAX 40		   /* directories above a file, index names, variants, and the file itself */
-#define STATIC_BUCKETS 4096		   /* power of two */
+#define STATIC_SMALL_MAX WEIR_BYTES_L /* larger files keep a descriptor instead of their bytes */
+#define STATIC_FILES_MAX 16384	      /* default of files_max */
+#define STATIC_MEMORY_MAX (64u << 20) /* bytes of all bodies in memory */
+#define STATIC_OPEN_MAX 512	      /* descriptors of large files */
+#define STATIC_LINKS_MAX 40	      /* directories above a file, index names, variants, and the file itself */
+#define STATIC_BUCKETS 4096	      /* power of two */
 #define STATIC_INDEX_MAX 8
-#define STATIC_ALIASES_MAX 64		   /* of one file */
-#define STATIC_PATH_MAX 4096		   /* bytes of what redirects and rewrites make */
-#define STATIC_HEAD_MAX 3072		   /* bytes of a head: the added fields are limited by the configuration */
+#define STATIC_ALIASES_MAX 64 /* of one file */
+#define STATIC_PATH_MAX 4096  /* bytes of what redirects and rewrites make */
+#define STATIC_HEAD_MAX 3072  /* bytes of a head: the added fields are limited by the configuration */
 
 struct weir_mime;
 /* `types`: rows of the configuration that win over the file, or NULL. */
 int weir_mime_new(const char *path, const struct weir_conf_words *types, struct weir_mime **ret);
 struct weir_mime *weir_mime_free(struct weir_mime *m);
-/* Never NULL. `path` is terminated. */
+/* NULL: the extension says nothing. `path` is terminated. */
 const char *weir_mime_find(const struct weir_mime *m, const char *path);
 
 /* "When `name` in the directory watched by `wd` changes, this file may be another." An empty name means the
@@ -40,21 +40,21 @@ struct static_link {
 	struct static_file *file;
 	int wd;
 	uint32_t hash;
-	struct weir_str name;	  /* in the file's path, its other names, or the index names */
+	struct weir_str name; /* in the file's path, its other names, or the index names */
 };
 
 /* One representation: the file as it is, a variant beside it, or what we have compressed. Never changes. */
 struct static_rep {
 	enum weir_coding coding;
-	int fd;			  /* large file, or -1 */
+	int fd; /* large file, or -1 */
 	uint64_t bytes;
-	int64_t modified_ns;	  /* since 1970 */
-	int64_t modified;	  /* in seconds */
-	void *body;		  /* in memory, or NULL */
+	int64_t modified_ns; /* since 1970 */
+	int64_t modified;    /* in seconds */
+	void *body;	     /* in memory, or NULL */
 	struct weir_str etag;
 	char etag_text[64];
 	char modified_text[WEIR_HTTP_DATE_BYTES];
-	char *head;		  /* of the 200 response */
+	char *head; /* of the 200 response */
 	uint16_t head_bytes;
 	struct weir_head_marks marks;
 };
@@ -71,16 +71,16 @@ enum static_state {
  * that it stands for as long as nothing better appears. */
 struct static_file {
 	/* fixed once the fill is over */
-	char *path;		  /* below the root, without leading '/'; ends in '/' for a directory's index. An
+	char *path; /* below the root, without leading '/'; ends in '/' for a directory's index. An
 				   * alias's begins with '/'. */
 	size_t path_bytes;
-	char *names;		  /* other watched names: those of variants, or what an alias is not */
+	char *names; /* other watched names: those of variants, or what an alias is not */
 	const char *type;
-	char *extra;		  /* fields of every response with the file: Vary, Cache-Control, added ones */
-	bool is_private;	  /* never in the kernel cache */
-	bool has_variants;	  /* the answer depends on Accept-Encoding */
-	bool is_watched;	  /* else it is good for one response */
-	struct stat st;		  /* of the file itself */
+	char *extra;		    /* fields of every response with the file: Vary, Cache-Control, added ones */
+	bool is_private;	    /* never in the kernel cache */
+	bool has_variants;	    /* the answer depends on Accept-Encoding */
+	bool is_watched;	    /* else it is good for one response */
+	struct stat st;		    /* of the file itself */
 	struct static_file *target; /* alias: a reference; else NULL */
 
 	/* under weir_static.lock */
@@ -91,8 +91,8 @@ struct static_file {
 	struct static_file *aliases, *next_alias; /* of the target; the newest first */
 	unsigned aliases_count;
 	uint32_t hash;
-	size_t memory;		  /* bytes of bodies */
-	unsigned open;		  /* descriptors */
+	size_t memory; /* bytes of bodies */
+	unsigned open; /* descriptors */
 	unsigned links_count;
 	struct static_link links[STATIC_LINKS_MAX];
 
@@ -121,17 +121,18 @@ struct static_options {
 	uint64_t compress_max;
 	unsigned max_age_s;
 	enum weir_listing listing;
+	const char *default_type;
 	struct weir_str realm;
 	const struct weir_conf_words *compress_types; /* NULL: the default list */
 	const struct weir_conf_words *headers;
-	char *common;			/* those headers that go with every response, as lines; NULL: none */
+	char *common; /* those headers that go with every response, as lines; NULL: none */
 	size_t tries_count, pages_count;
 	struct weir_conf_try *tries;
 	struct weir_conf_error_page *pages;
-	struct static_rules *rules;	/* NULL: none */
-	struct static_access *access;	/* NULL: everybody */
+	struct static_rules *rules;	 /* NULL: none */
+	struct static_access *access;	 /* NULL: everybody */
 	struct weir_htpasswd *passwords; /* NULL: nobody is asked */
-	bool is_guarded;		/* access or passwords: nothing may be published */
+	bool is_guarded;		 /* access or passwords: nothing may be published */
 };
 
 struct weir_static {

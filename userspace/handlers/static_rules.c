@@ -12,7 +12,7 @@
 
 #define MATCH_LIMIT 100000 /* calls of PCRE2's inner match(): a few milliseconds */
 #define HEAP_KB 4096
-#define GROUPS 10	   /* $0 to $9 */
+#define GROUPS 10 /* $0 to $9 */
 
 struct rule {
 	struct weir_conf_rule text;
@@ -61,7 +61,8 @@ static int add(struct static_rules *r, const struct weir_conf_words *w,
 		if (parse(rule->words, &rule->text, &why) < 0)
 			return -EINVAL;
 		if (rule->text.match == WEIR_MATCH_REGEX) {
-			rule->code = pcre2_compile((PCRE2_SPTR)rule->text.from.p, rule->text.from.n, 0, &error, &at, NULL);
+			rule->code =
+				pcre2_compile((PCRE2_SPTR)rule->text.from.p, rule->text.from.n, 0, &error, &at, NULL);
 			if (!rule->code)
 				return -EINVAL;
 		}
@@ -107,9 +108,9 @@ static int match_regex(const struct static_rules *r, const struct rule *rule, st
 		at = pcre2_get_ovector_pointer(data);
 		count = n == 0 ? GROUPS : n;
 		for (i = 0; i < GROUPS; i++)
-			ret->groups[i] = i < count && at[2 * i] != PCRE2_UNSET && at[2 * i + 1] >= at[2 * i] ?
-						 (struct weir_str){ path.p + at[2 * i], at[2 * i + 1] - at[2 * i] } :
-						 (struct weir_str){ "", 0 };
+			ret->groups[i] = i < count && at[2 * i] != PCRE2_UNSET && at[2 * i + 1] >= at[2 * i]
+						 ? (struct weir_str){ path.p + at[2 * i], at[2 * i + 1] - at[2 * i] }
+						 : (struct weir_str){ "", 0 };
 	}
 	pcre2_match_data_free(data);
 	return n >= 0 ? 1 : n == PCRE2_ERROR_NOMATCH ? 0 : -ELOOP;

@@ -66,8 +66,9 @@ Test(config_static, redirects)
 Test(config_static, rewrites)
 {
 	static const char *const right[] = { "exact /a /b", "prefix /a/ /", "regex ^/(\\d+)$ /n/$1.html" };
-	static const char *const wrong[] = { "", "/a /b", "exact /a", "exact /a b", "exact /a http://b/", "exact /a /b?c",
-					     "301 exact /a /b" };
+	static const char *const wrong[] = {
+		"", "/a /b", "exact /a", "exact /a b", "exact /a http://b/", "exact /a /b?c", "301 exact /a /b"
+	};
 	struct weir_conf_rule rule;
 	const char *why;
 	size_t i;
@@ -121,8 +122,11 @@ Test(config_static, headers)
 
 Test(config_static, error_pages)
 {
-	static const char *const wrong[] = { "", "404", "/404.html", "200 /x", "600 /x", "404 x", "404 /x y", "40 /x",
-					     "400 401 402 403 404 405 406 407 408 409 410 411 412 413 414 415 416 /x" };
+	static const char *const wrong[] = {
+		"",	    "404",    "/404.html",
+		"200 /x",   "600 /x", "404 x",
+		"404 /x y", "40 /x",  "400 401 402 403 404 405 406 407 408 409 410 411 412 413 414 415 416 /x"
+	};
 	struct weir_conf_error_page page;
 	const char *why;
 	size_t i;
@@ -138,13 +142,26 @@ static const struct {
 	int bits; /* -1: refused */
 	bool is_allow;
 } access_rows[] = {
-	{ "allow all", 0, true },     { "deny all", 0, false },	     { "allow 10.0.0.0/8", 104, true },
-	{ "deny 127.0.0.1", 128, false }, { "deny 0.0.0.0/0", 96, false }, { "allow fd00::/8", 8, true },
-	{ "allow ::1", 128, true },   { "allow ::/0", 0, true },     { "", -1, false },
-	{ "allow", -1, false },	      { "permit all", -1, false },   { "allow all all", -1, false },
-	{ "allow 10.0.0.0/33", -1, false }, { "allow fd00::/129", -1, false }, { "allow 10.0.0.0/", -1, false },
-	{ "allow 10.0.0.0/-1", -1, false }, { "allow 10.0.0.0/8x", -1, false }, { "allow 10.0.0", -1, false },
-	{ "allow host", -1, false },  { "allow 10.0.0.0/99999999999999999999", -1, false },
+	{ "allow all", 0, true },
+	{ "deny all", 0, false },
+	{ "allow 10.0.0.0/8", 104, true },
+	{ "deny 127.0.0.1", 128, false },
+	{ "deny 0.0.0.0/0", 96, false },
+	{ "allow fd00::/8", 8, true },
+	{ "allow ::1", 128, true },
+	{ "allow ::/0", 0, true },
+	{ "", -1, false },
+	{ "allow", -1, false },
+	{ "permit all", -1, false },
+	{ "allow all all", -1, false },
+	{ "allow 10.0.0.0/33", -1, false },
+	{ "allow fd00::/129", -1, false },
+	{ "allow 10.0.0.0/", -1, false },
+	{ "allow 10.0.0.0/-1", -1, false },
+	{ "allow 10.0.0.0/8x", -1, false },
+	{ "allow 10.0.0", -1, false },
+	{ "allow host", -1, false },
+	{ "allow 10.0.0.0/99999999999999999999", -1, false },
 };
 
 Test(config_static, access)
@@ -158,17 +175,20 @@ Test(config_static, access)
 
 		cr_expect_eq(r, access_rows[i].bits < 0 ? -EINVAL : 0, "'%s'", access_rows[i].text);
 		if (r == 0)
-			cr_expect(a.bits == (unsigned)access_rows[i].bits && a.is_allow == access_rows[i].is_allow, "'%s': %u",
-				  access_rows[i].text, a.bits);
+			cr_expect(a.bits == (unsigned)access_rows[i].bits && a.is_allow == access_rows[i].is_allow,
+				  "'%s': %u", access_rows[i].text, a.bits);
 	}
 }
 
 Test(config_static, candidates_and_types)
 {
 	static const char *const right[] = { "$uri", "$uri.html", "$uri/", "/index.html", "/x$uri", "=404", "=503" };
-	static const char *const wrong[] = { "", "index.html", "=200", "=40", "=", "$path", "$uri$x", "/../x", "/a/./b" };
-	static const char *const wrong_types[] = { "", "text/x", "text x", "text/x a.b", "text/x a/b",
-						   "te(t/x y", "text/x 1234567890123456789012345678901" };
+	static const char *const wrong[] = {
+		"", "index.html", "=200", "=40", "=", "$path", "$uri$x", "/../x", "/a/./b"
+	};
+	static const char *const wrong_types[] = {
+		"", "text/x", "text x", "text/x a.b", "text/x a/b", "te(t/x y", "text/x 1234567890123456789012345678901"
+	};
 	struct weir_conf_try t;
 	const char *why;
 	size_t i;
@@ -208,8 +228,10 @@ static const char *findings(const char *lines)
 	struct weir_conf_options o = { .file = path };
 	size_t i, n = 0;
 
-	snprintf(text, sizeof(text), "listen = { \"127.0.0.1:8080\" }\npool p {\nroot = \"root\"\nuser = nobody\n"
-		 "prefixes = { \"http://*:8080/\" }\n%s\n}\n", lines);
+	snprintf(text, sizeof(text),
+		 "listen = { \"127.0.0.1:8080\" }\npool p {\nroot = \"root\"\nuser = nobody\n"
+		 "prefixes = { \"http://*:8080/\" }\n%s\n}\n",
+		 lines);
 	write_file("weir.conf", text);
 	snprintf(path, sizeof(path), "%s/weir.conf", dir);
 	text[0] = '\0';

@@ -36,10 +36,10 @@ static const struct {
 	const char *client;
 	unsigned status;
 } clients[] = {
-	{ "10.1.2.3", 403 },	 { "10.1.2.4", 200 },	   { "10.255.255.255", 200 }, { "11.0.0.0", 403 },
-	{ "9.255.255.255", 403 }, { "192.168.1.127", 200 }, { "192.168.1.128", 403 },	{ "127.0.0.1", 403 },
-	{ "fd00::1", 200 },	 { "fdff::", 200 },	   { "fe00::", 403 },		{ "2001:db8::5", 200 },
-	{ "2001:db8::4", 403 },	 { "::1", 403 },	   { "::10.1.2.4", 403 },
+	{ "10.1.2.3", 403 },	  { "10.1.2.4", 200 },	    { "10.255.255.255", 200 }, { "11.0.0.0", 403 },
+	{ "9.255.255.255", 403 }, { "192.168.1.127", 200 }, { "192.168.1.128", 403 },  { "127.0.0.1", 403 },
+	{ "fd00::1", 200 },	  { "fdff::", 200 },	    { "fe00::", 403 },	       { "2001:db8::5", 200 },
+	{ "2001:db8::4", 403 },	  { "::1", 403 },	    { "::10.1.2.4", 403 },
 };
 
 Test(static_access, first_row_counts)
@@ -103,11 +103,15 @@ static const struct {
 	const char *pair;
 	unsigned status;
 } pairs[] = {
-	{ "bcrypt:password", 200 },  { "bcrypt:password", 200 }, { "apr1:password", 200 },  { "sha512:password", 200 },
-	{ "sha256:password", 200 },  { "long:0123456789012345678901234567890123456789", 200 },
-	{ "colon:pass:word", 200 },  { "bcrypt:Password", 401 }, { "bcrypt:", 401 },	    { "bcrypt:password ", 401 },
-	{ "nobody:password", 401 },  { ":password", 401 },	 { "plain:password", 401 }, { "sha1:password", 401 },
-	{ "des:password", 401 },     { "apr1:passwor", 401 },	 { "bcryp:password", 401 }, { "bcrypt", 401 },
+	{ "bcrypt:password", 200 }, { "bcrypt:password", 200 },
+	{ "apr1:password", 200 },   { "sha512:password", 200 },
+	{ "sha256:password", 200 }, { "long:0123456789012345678901234567890123456789", 200 },
+	{ "colon:pass:word", 200 }, { "bcrypt:Password", 401 },
+	{ "bcrypt:", 401 },	    { "bcrypt:password ", 401 },
+	{ "nobody:password", 401 }, { ":password", 401 },
+	{ "plain:password", 401 },  { "sha1:password", 401 },
+	{ "des:password", 401 },    { "apr1:passwor", 401 },
+	{ "bcryp:password", 401 },  { "bcrypt", 401 },
 };
 
 /* Users made by the tools that people use. */
@@ -138,7 +142,8 @@ Test(static_access, passwords)
 Test(static_access, apr1_is_that_of_apache)
 {
 	char command[128], want[64], made[WEIR_APR1_BYTES], setting[32];
-	static const char *const passwords[] = { "", "a", "password", "exactly sixteen.", "0123456789012345678901234567890123" };
+	static const char *const passwords[] = { "", "a", "password", "exactly sixteen.",
+						 "0123456789012345678901234567890123" };
 	size_t i;
 	FILE *f;
 

@@ -45,7 +45,9 @@ TestSuite(static_choose, .init = init, .fini = site_fini, .timeout = 30);
 /* Decodes body by the system's tools, apart from our own use of the libraries. */
 static void check_decoded(const char *coding, const char *want, size_t bytes)
 {
-	static const char *const tools[][2] = { { "br", "brotli -dc" }, { "gzip", "gzip -dc" }, { "zstd", "zstd -dcq" } };
+	static const char *const tools[][2] = { { "br", "brotli -dc" },
+						{ "gzip", "gzip -dc" },
+						{ "zstd", "zstd -dcq" } };
 	static char out[1 << 17];
 	char command[256];
 	const char *tool = "cat";
@@ -125,7 +127,7 @@ Test(static_choose, what_is_compressed)
 		const char *path;
 		bool is_compressed, varies;
 	} rows[] = {
-		{ "/page.html", true, true }, { "/large.js", true, true },	{ "/small.css", false, false },
+		{ "/page.html", true, true },	 { "/large.js", true, true },	 { "/small.css", false, false },
 		{ "/photo.jpeg", false, false }, { "/random.txt", false, true }, { "/link.html", false, true },
 	};
 	size_t i;

@@ -51,12 +51,15 @@ Test(static_rules, redirects)
 {
 	size_t i;
 
-	WORDS(options.redirects, "301 exact /old /new", "308 prefix /blog /news", "302 prefix /away/ https://other.example/",
-	      "302 prefix /strip/ /", "307 regex ^/issue/(\\d+)$ /issues?id=$1", "303 regex ^/find/(.*)$ /search?q=$1",
-	      "301 exact /drop /dropped?", "301 regex ^/case(/(?<x>[A-Z]+)/([a-z]+))$ /$3-$$-$2$1", "301 exact /hash /page#part");
+	WORDS(options.redirects, "301 exact /old /new", "308 prefix /blog /news",
+	      "302 prefix /away/ https://other.example/", "302 prefix /strip/ /",
+	      "307 regex ^/issue/(\\d+)$ /issues?id=$1", "303 regex ^/find/(.*)$ /search?q=$1",
+	      "301 exact /drop /dropped?", "301 regex ^/case(/(?<x>[A-Z]+)/([a-z]+))$ /$3-$$-$2$1",
+	      "301 exact /hash /page#part");
 	site_start();
 	for (i = 0; i < ARRAY_SIZE(redirects); i++) {
-		cr_expect_eq(ask(redirects[i].target, ""), redirects[i].status, "%s: %u", redirects[i].target, resp.status);
+		cr_expect_eq(ask(redirects[i].target, ""), redirects[i].status, "%s: %u", redirects[i].target,
+			     resp.status);
 		cr_expect_str_eq(field("Location"), redirects[i].location, "%s", redirects[i].target);
 	}
 }
@@ -66,16 +69,9 @@ static const struct {
 	unsigned status;
 	const char *body; /* NULL: any */
 } rewrites[] = {
-	{ "/start", 200, "root" },
-	{ "/manual/", 200, "docs" },
-	{ "/manual", 404, NULL },
-	{ "/style/a", 200, "css" },
-	{ "/n/1", 200, "one" },
-	{ "/n/%2e%2e", 200, "root" },
-	{ "/n/1/../2", 404, NULL },
-	{ "/dots/a", 404, NULL },
-	{ "/out2", 403, NULL },
-	{ "/1.txt", 200, "one" },
+	{ "/start", 200, "root" }, { "/manual/", 200, "docs" },	 { "/manual", 404, NULL },   { "/style/a", 200, "css" },
+	{ "/n/1", 200, "one" },	   { "/n/%2e%2e", 200, "root" }, { "/n/1/../2", 404, NULL }, { "/dots/a", 404, NULL },
+	{ "/out2", 403, NULL },	   { "/1.txt", 200, "one" },
 };
 
 Test(static_rules, rewrites)
@@ -86,7 +82,8 @@ Test(static_rules, rewrites)
 	      "regex ^/n/(.*)$ /$1.txt", "regex ^/dots/(.*)$ /docs/$1./../../x", "exact /out2 /out");
 	site_start();
 	for (i = 0; i < ARRAY_SIZE(rewrites); i++) {
-		cr_expect_eq(ask(rewrites[i].target, ""), rewrites[i].status, "%s: %u", rewrites[i].target, resp.status);
+		cr_expect_eq(ask(rewrites[i].target, ""), rewrites[i].status, "%s: %u", rewrites[i].target,
+			     resp.status);
 		if (rewrites[i].body)
 			cr_expect_str_eq(body, rewrites[i].body, "%s", rewrites[i].target);
 	}
@@ -345,15 +342,16 @@ Test(static_rules, types)
 	static const struct {
 		const char *name, *type;
 	} rows[] = {
-		{ "x.md", "text/markdown; charset=utf-8" },  { "x.MARKDOWN", "text/markdown; charset=utf-8" },
-		{ "x.html", "application/xhtml+xml" },	     { "x.latin", "text/plain;charset=iso-8859-1" },
-		{ "x.txt", "text/plain; charset=utf-8" },    { "x.unheard", "application/octet-stream" },
+		{ "x.md", "text/markdown; charset=utf-8" },    { "x.MARKDOWN", "text/markdown; charset=utf-8" },
+		{ "x.html", "application/xhtml+xml" },	       { "x.latin", "text/plain;charset=iso-8859-1" },
+		{ "x.txt", "text/plain; charset=utf-8" },      { "x.unheard", "application/octet-stream" },
 		{ "noextension", "application/octet-stream" },
 	};
 	char target[64], command[64];
 	size_t i;
 
-	WORDS(options.types, "text/markdown md Markdown", "application/xhtml+xml html", "text/plain;charset=iso-8859-1 latin");
+	WORDS(options.types, "text/markdown md Markdown", "application/xhtml+xml html",
+	      "text/plain;charset=iso-8859-1 latin");
 	site_start();
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
 		snprintf(command, sizeof(command), "touch %s", rows[i].name);
@@ -375,8 +373,8 @@ Test(static_rules, listing)
 	cr_expect(strstr(body, "<a href=\"./b%3C&amp;%3Edir/\">b&lt;&amp;&gt;dir/</a>"), "%s", body);
 	cr_expect(strstr(body, "<a href=\"./a%22quote&#39;.txt\">a&quot;quote&#39;.txt</a>"), "%s", body);
 	cr_expect(strstr(body, "href=\"./javascript:x\"") && strstr(body, "href=\"./100%25%3F%23\""));
-	cr_expect(strstr(body, ">in</a>") && !strstr(body, ">out<") && !strstr(body, "hidden") && !strstr(body, ".x<") &&
-		  !strstr(body, "pipe"));
+	cr_expect(strstr(body, ">in</a>") && !strstr(body, ">out<") && !strstr(body, "hidden") &&
+		  !strstr(body, ".x<") && !strstr(body, "pipe"));
 	cr_expect(strstr(body, "dir/") < strstr(body, "quote"), "directories first");
 	cr_expect_eq(ask("/empty", ""), 301);
 	cr_expect_eq(ask("/docs/", ""), 200);

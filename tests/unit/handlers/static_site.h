@@ -60,10 +60,10 @@ static inline void site_fini(void)
 }
 
 /* WORDS(options.headers, "A: b", "C: d") */
-#define WORDS(list, ...)                                                      \
-	do {                                                                  \
-		static char *items_[] = { __VA_ARGS__ };                      \
-		(list) = (struct weir_conf_words){ items_, ARRAY_SIZE(items_) }; \
+#define WORDS(list, ...)                                                                                               \
+	do {                                                                                                           \
+		static char *items_[] = { __VA_ARGS__ };                                                               \
+		(list) = (struct weir_conf_words){ items_, ARRAY_SIZE(items_) };                                       \
 	} while (0)
 
 static inline unsigned ask_text(const char *text)

@@ -54,7 +54,7 @@ static int make(struct weir_static *s, struct static_file *f, enum weir_coding c
 static enum static_state try_to_make(struct weir_static *s, struct static_file *f, enum weir_coding coding)
 {
 	uint8_t expected = STATIC_UNKNOWN;
-	struct static_rep *rep;
+	struct static_rep *rep = NULL;
 	int r;
 
 	if (!__atomic_compare_exchange_n(&f->states[coding], &expected, STATIC_BUSY, false, __ATOMIC_ACQUIRE,

@@ -21,13 +21,12 @@ struct choice {
 	const struct static_rep *rep;
 };
 
-/* The representation's own fields in any status but 200, whose head is ready-made. RFC 9110 15.4.5: a 304 has those
- * that a cache needs. */
+/* The representation's own fields in a 206: the heads of 200 and 304 are ready-made. */
 static void describe(struct weir_response *resp, const struct choice *c)
 {
 	const char *coding = weir_coding_names[c->rep->coding];
 
-	if (resp->status != 304 && c->rep->coding != WEIR_CODING_IDENTITY)
+	if (c->rep->coding != WEIR_CODING_IDENTITY)
 		weir_head_field(&resp->buf, "Content-Encoding", (struct weir_str){ coding, strlen(coding) });
 	weir_head_field(&resp->buf, "Last-Modified",
 			(struct weir_str){ c->rep->modified_text, sizeof(c->rep->modified_text) });
@@ -151,15 +150,16 @@ static bool answer_conditions(struct weir_static *s, const struct weir_call *cal
 	const struct weir_request *req = call->req;
 	const struct static_rep *rep = c->rep;
 	struct weir_range ranges[WEIR_HTTP_RANGES_MAX];
-	struct weir_head_marks marks;
 	int64_t now = weir_realtime_s();
 	int n;
 
 	switch (weir_cond_check(req, rep->etag, rep->modified, now)) {
 	case 304:
-		weir_response_begin(resp, 304, &marks);
-		describe(resp, c);
-		weir_response_end(resp, &marks);
+		resp->status = 304;
+		resp->head = rep->cond_head;
+		resp->head_bytes = rep->cond_bytes;
+		resp->date_off = rep->cond_marks.date_off;
+		resp->conn_off = rep->cond_marks.conn_off;
 		return true;
 	case 412:
 		weir_static_answer_status(s, call, 412, NULL, none, resp);
@@ -180,6 +180,23 @@ static bool answer_conditions(struct weir_static *s, const struct weir_call *cal
 	return n != 0;
 }
 
+/* Until the file changes, or a better candidate for the alias appears. */
+static void publish(struct weir_static *s, const struct weir_call *call, struct static_file *entry,
+		    const struct static_rep *rep)
+{
+	struct weir_cache_image image = {
+		.head = rep->head,
+		.head_bytes = rep->head_bytes,
+		.date_off = rep->marks.date_off,
+		.conn_off = rep->marks.conn_off,
+		.body = rep->body,
+		.body_bytes = (uint32_t)rep->bytes,
+	};
+
+	if (rep->body)
+		(void)weir_cache_publish(s->cache, &entry->item, call->req, call->endpoint, &image);
+}
+
 void weir_static_answer_file(struct weir_static *s, const struct weir_call *call, struct static_file *entry,
 			     struct weir_response *resp)
 {
@@ -187,7 +204,6 @@ void weir_static_answer_file(struct weir_static *s, const struct weir_call *call
 	bool is_final;
 	const struct static_rep *rep = weir_static_choose(s, f, call->req, &is_final);
 	const struct choice c = { f, rep };
-	struct weir_cache_image image;
 
 	if (!rep) {
 		weir_static_answer_status(s, call, 406, "Vary", WEIR_STR("Accept-Encoding"), resp);
@@ -207,17 +223,8 @@ void weir_static_answer_file(struct weir_static *s, const struct weir_call *call
 	resp->owner = entry;
 	resp->release = release_file;
 	answer_whole(resp, call->req, rep);
-	if (!rep->body || !is_final || f->is_private || !weir_cache_is_on(s->cache))
-		return;
-	image = (struct weir_cache_image){
-		.head = rep->head,
-		.head_bytes = rep->head_bytes,
-		.date_off = rep->marks.date_off,
-		.conn_off = rep->marks.conn_off,
-		.body = rep->body,
-		.body_bytes = (uint32_t)rep->bytes,
-	};
-	(void)weir_cache_publish(s->cache, &entry->item, call->req, call->endpoint, &image);
+	if (is_final && !f->is_private && weir_cache_is_on(s->cache))
+		publish(s, call, entry, rep);
 }
 
 void weir_static_put_common(const struct weir_static *s, struct weir_buf *b)

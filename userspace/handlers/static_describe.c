@@ -163,12 +163,37 @@ int weir_static_describe(struct weir_static *s, struct static_file *f, const cha
 	return f->extra ? 0 : -ENOMEM;
 }
 
+/* The head of a 200, or of a 304 with the fields of RFC 9110 15.4.5. Its length; *head stays NULL without memory. */
+static uint16_t describe_head(const struct static_file *f, const struct static_rep *r, unsigned status,
+			      struct weir_head_marks *ret_marks, char **head)
+{
+	const char *coding = weir_coding_names[r->coding];
+	char text[STATIC_HEAD_MAX];
+	struct weir_buf b = { .p = text, .cap = sizeof(text) };
+
+	weir_head_begin(&b, status, ret_marks);
+	if (status != 304) {
+		weir_head_field(&b, "Content-Type", (struct weir_str){ f->type, strlen(f->type) });
+		weir_head_length(&b, r->bytes);
+		if (r->coding != WEIR_CODING_IDENTITY)
+			weir_head_field(&b, "Content-Encoding", (struct weir_str){ coding, strlen(coding) });
+	}
+	weir_head_field(&b, "Last-Modified", (struct weir_str){ r->modified_text, sizeof(r->modified_text) });
+	weir_head_field(&b, "ETag", r->etag);
+	weir_head_field(&b, "Accept-Ranges", WEIR_STR("bytes"));
+	weir_buf_puts(&b, f->extra);
+	weir_head_end(&b, ret_marks);
+	assert(!b.is_full);
+	free(*head);
+	*head = malloc(b.n);
+	if (*head)
+		memcpy(*head, text, b.n);
+	return (uint16_t)b.n;
+}
+
 int weir_static_describe_rep(const struct static_file *f, struct static_rep *r, uint32_t mark)
 {
 	struct weir_buf etag = { .p = r->etag_text, .cap = sizeof(r->etag_text) };
-	char text[STATIC_HEAD_MAX];
-	struct weir_buf head = { .p = text, .cap = sizeof(text) };
-	const char *coding = weir_coding_names[r->coding];
 
 	r->modified = r->modified_ns / 1000000000 - (r->modified_ns % 1000000000 < 0);
 	weir_buf_puts(&etag, "\"");
@@ -177,7 +202,7 @@ int weir_static_describe_rep(const struct static_file *f, struct static_rep *r, 
 	weir_buf_hex(&etag, mark ? (uint64_t)f->st.st_size : r->bytes);
 	if (r->coding != WEIR_CODING_IDENTITY) {
 		weir_buf_puts(&etag, "-");
-		weir_buf_puts(&etag, coding);
+		weir_buf_puts(&etag, weir_coding_names[r->coding]);
 	}
 	if (mark) {
 		weir_buf_puts(&etag, "-");
@@ -187,22 +212,8 @@ int weir_static_describe_rep(const struct static_file *f, struct static_rep *r, 
 	r->etag = (struct weir_str){ etag.p, etag.n };
 	weir_date_format(r->modified, r->modified_text);
 
-	weir_head_begin(&head, 200, &r->marks);
-	weir_head_field(&head, "Content-Type", (struct weir_str){ f->type, strlen(f->type) });
-	weir_head_length(&head, r->bytes);
-	if (r->coding != WEIR_CODING_IDENTITY)
-		weir_head_field(&head, "Content-Encoding", (struct weir_str){ coding, strlen(coding) });
-	weir_head_field(&head, "Last-Modified", (struct weir_str){ r->modified_text, sizeof(r->modified_text) });
-	weir_head_field(&head, "ETag", r->etag);
-	weir_head_field(&head, "Accept-Ranges", WEIR_STR("bytes"));
-	weir_buf_puts(&head, f->extra);
-	weir_head_end(&head, &r->marks);
-	assert(!etag.is_full && !head.is_full);
-	free(r->head);
-	r->head = malloc(head.n);
-	if (!r->head)
-		return -ENOMEM;
-	memcpy(r->head, text, head.n);
-	r->head_bytes = (uint16_t)head.n;
-	return 0;
+	assert(!etag.is_full);
+	r->head_bytes = describe_head(f, r, 200, &r->marks, &r->head);
+	r->cond_bytes = describe_head(f, r, 304, &r->cond_marks, &r->cond_head);
+	return r->head && r->cond_head ? 0 : -ENOMEM;
 }

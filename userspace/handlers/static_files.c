@@ -44,6 +44,7 @@ struct static_rep *weir_static_rep_free(struct static_rep *r)
 		close(r->fd);
 	free(r->body);
 	free(r->head);
+	free(r->cond_head);
 	free(r);
 	return NULL;
 }

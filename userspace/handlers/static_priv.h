@@ -57,6 +57,9 @@ struct static_rep {
 	char *head; /* of the 200 response */
 	uint16_t head_bytes;
 	struct weir_head_marks marks;
+	char *cond_head; /* of the 304 response */
+	uint16_t cond_bytes;
+	struct weir_head_marks cond_marks;
 };
 
 /* What is known about a representation of a file. */
@@ -222,8 +225,8 @@ int64_t weir_static_modified_ns(const struct stat *st);
 bool weir_static_glob(struct weir_str pattern, struct weir_str text, bool is_caseless);
 
 /* static_choose.c */
-/* The representation for a request. NULL: none is acceptable. *ret_is_final: whoever asks with the same field gets the
- * same, so that it may be published. */
+/* The representation for a request. NULL: none is acceptable. *ret_is_final: it is the one for everybody who accepts the
+ * same codings, whatever their weights, so that it may be published. */
 const struct static_rep *weir_static_choose(struct weir_static *s, struct static_file *f,
 					    const struct weir_request *req, bool *ret_is_final);
 

@@ -61,11 +61,10 @@ def test_curl_compressed(weir, page):
 
 @pytest.mark.parametrize("accept, coding", [
     ("gzip;q=1.0, br;q=0.5", "gzip"), ("br;q=0, gzip;q=0.1", "gzip"), ("*", "br"), ("identity", ""), ("gzip;q=0", "")])
-def test_weights_are_the_workers(weir, page, accept, coding):
+def test_weights(weir, page, accept, coding):
     w = weir("--root", page.path, "--listen", "127.0.0.1:8080")
     for answer in (get(w, "/page.html", accept_encoding=accept) for _ in range(2)):
         assert answer.fields.get("content-encoding", "") == coding and answer.decoded == PAGE
-    assert hits(w) == 0
     assert get(w, "/page.html", accept_encoding="identity;q=0, *;q=0").status == 406
 
 

@@ -5,6 +5,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "handlers/static_priv.h"
 #include "http/http.h"
 
 #define BROWSER "Accept-Encoding: gzip, deflate, br, zstd\r\n"
@@ -119,6 +120,42 @@ Test(static_choose, coding_by_accept_encoding)
 				cr_expect_eq(strcmp(tags[i], tags[j]) == 0,
 					     strcmp(choices[i].coding, choices[j].coding) == 0, "%s", tags[i]);
 	}
+}
+
+/* What the kernel has for a set of codings must not depend on who came first. */
+Test(static_choose, only_a_choice_for_everybody_is_final)
+{
+	static const struct {
+		const char *accept;
+		bool is_final;
+	} rows[] = {
+		{ "gzip, deflate, br, zstd", true },
+		{ "gzip", true },
+		{ "gzip;q=1.0, br;q=1", true },
+		{ "gzip;q=0, br", true },
+		{ "", true },
+		{ "gzip;q=1, br;q=0.5", false },
+		{ "gzip;q=0.5", false },
+		{ "gzip, identity", false },
+		{ "*", false },
+		{ "identity;q=0, gzip", false },
+	};
+	struct static_file *f;
+	size_t i;
+
+	site_start();
+	cr_assert_eq(weir_static_get(files, WEIR_STR("page.html"), &f), 0);
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct weir_request r = {
+			.fields[WEIR_FIELD_ACCEPT_ENCODING] = { rows[i].accept, strlen(rows[i].accept) },
+			.counts[WEIR_FIELD_ACCEPT_ENCODING] = 1,
+		};
+		bool is_final = !rows[i].is_final;
+
+		cr_expect_not_null(weir_static_choose(files, f, &r, &is_final));
+		cr_expect_eq(is_final, rows[i].is_final, "'%s'", rows[i].accept);
+	}
+	weir_static_file_put(f);
 }
 
 Test(static_choose, what_is_compressed)

@@ -194,6 +194,7 @@ void weir_static_serve(struct weir_static *s, const struct weir_call *call, stru
 	struct weir_buf to = { .p = text, .cap = sizeof(text) };
 	struct weir_str path = req->path;
 	struct static_file *f;
+	bool is_prefix;
 	int r;
 
 	if (s->options.is_guarded && !weir_static_admit(s, call, resp))
@@ -202,19 +203,23 @@ void weir_static_serve(struct weir_static *s, const struct weir_call *call, stru
 		answer_options(s, resp);
 		return;
 	}
+	/* "/app" belongs to the prefix "/app/" */
+	is_prefix = path.n < call->prefix.n;
+	if (!is_prefix) {
+		path.p += call->prefix.n;
+		path.n -= call->prefix.n;
+		/* of any method: 307 and 308 are there for POST */
+		if (s->options.rules && apply_rules(s, call, &to, &path, resp))
+			return;
+	}
 	if (req->method == WEIR_METHOD_OTHER) {
 		weir_static_answer_status(s, call, 405, "Allow", WEIR_STR("GET, HEAD, OPTIONS"), resp);
 		return;
 	}
-	/* "/app" belongs to the prefix "/app/" */
-	if (path.n < call->prefix.n) {
+	if (is_prefix) {
 		answer_redirect(s, call, resp);
 		return;
 	}
-	path.p += call->prefix.n;
-	path.n -= call->prefix.n;
-	if (s->options.rules && apply_rules(s, call, &to, &path, resp))
-		return;
 	while (path.n > 0 && *path.p == '/') {
 		path.p++;
 		path.n--;

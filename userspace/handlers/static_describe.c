@@ -125,6 +125,7 @@ static void put_added(const struct static_options *o, struct static_file *f, str
 			 * the file is watched */
 			f->is_private |= has_directive(h.value, "no-store") || has_directive(h.value, "private");
 		}
+		f->is_private |= weir_str_caseeq(h.name, WEIR_STR("Set-Cookie"));
 		weir_buf_str(b, h.name);
 		weir_buf_puts(b, ": ");
 		weir_buf_str(b, h.value);

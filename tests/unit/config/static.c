@@ -280,6 +280,8 @@ static const struct {
 	{ "auth_file = \"root/users\"", "it could be downloaded" },
 	{ "auth_realm = 'a\"b'", "auth_realm must not have quotes" },
 	{ "access = { \"allow 1.2.3.4/40\" }", "from 0 to 32" },
+	{ "default_type = plain", "default_type 'plain' is no media type" },
+	{ "default_type = \"text/plain; charset=utf-8\"", "" },
 	{ "types = { \"text/x\" }", "at least one extension" },
 };
 

@@ -74,6 +74,16 @@ static const struct {
 	{ "/out2", 403, NULL },	   { "/1.txt", 200, "one" },
 };
 
+Test(static_rules, redirect_of_a_post)
+{
+	WORDS(options.redirects, "308 exact /old /new");
+	site_start();
+	cr_expect_eq(ask_text("POST /old HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"), 308);
+	cr_expect_str_eq(field("Location"), "/new");
+	cr_expect_eq(ask_text("POST /new HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"), 405);
+	cr_expect_eq(ask_text("OPTIONS /old HTTP/1.1\r\nHost: a\r\n\r\n"), 204);
+}
+
 Test(static_rules, rewrites)
 {
 	size_t i;
@@ -254,13 +264,14 @@ Test(static_rules, what_a_shared_cache_must_not_store_is_not_published)
 {
 	make_maps();
 	WORDS(options.headers, "/css/* Cache-Control: no-store", "/docs/* Cache-Control: max-age=5, Private",
-	      "/guide* Cache-Control: no-cache");
+	      "/guide* Cache-Control: no-cache", "/1.txt Set-Cookie: a=b");
 	site_start();
 	cr_expect_eq(ask("/css/a.css", ""), 200);
 	cr_expect_eq(ask("/docs/", ""), 200);
 	cr_expect_eq(ask("/guide.html", ""), 200);
 	cr_expect_eq(ask("/404.html", ""), 200);
-	cr_expect(!is_published("/css/a.css") && !is_published("/docs/"));
+	cr_expect_eq(ask("/1.txt", ""), 200);
+	cr_expect(!is_published("/css/a.css") && !is_published("/docs/") && !is_published("/1.txt"));
 	cr_expect(is_published("/guide.html"), "it is validated by being watched");
 	cr_expect(is_published("/404.html"));
 }

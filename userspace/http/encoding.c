@@ -47,7 +47,7 @@ const char *const weir_coding_names[WEIR_CODING__MAX] = { "br", "zstd", "gzip", 
 #define NOT_NAMED UINT16_MAX
 
 /* qvalue of RFC 9110 12.4.2, in thousandths, or -EINVAL. */
-static int parse_weight(struct weir_str s)
+static int weight_of(struct weir_str s)
 {
 	int value, scale = 100;
 	size_t i;
@@ -64,7 +64,7 @@ static int parse_weight(struct weir_str s)
 }
 
 /* "coding [; q=weight]". The weight, or -EINVAL. */
-static int parse_item(struct weir_str item, struct weir_str *ret_name)
+static int weight_of_item(struct weir_str item, struct weir_str *ret_name)
 {
 	struct weir_str rest = item, name, weight;
 
@@ -76,7 +76,7 @@ static int parse_item(struct weir_str item, struct weir_str *ret_name)
 	weight = weir_str_trim(rest);
 	if (weight.n < 2 || weir_lower(weight.p[0]) != 'q' || weight.p[1] != '=')
 		return -EINVAL;
-	return parse_weight((struct weir_str){ weight.p + 2, weight.n - 2 });
+	return weight_of((struct weir_str){ weight.p + 2, weight.n - 2 });
 }
 
 static enum weir_coding find_coding(struct weir_str name)
@@ -101,7 +101,7 @@ void weir_encoding_weigh(struct weir_str value, uint16_t ret[WEIR_CODING__MAX])
 	for (c = 0; c < WEIR_CODING__MAX; c++)
 		ret[c] = NOT_NAMED;
 	while (weir_str_next(&value, ',', &item)) {
-		int weight = parse_item(weir_str_trim(item), &name);
+		int weight = weight_of_item(weir_str_trim(item), &name);
 		uint16_t *place;
 
 		if (weight < 0 || name.n == 0)

@@ -12,9 +12,18 @@ static const struct {
 	const char *value;
 	int set; /* -1: unclassified */
 } cases[] = {
-	{ "", 0 },	    { "gzip", 1 },	    { "GZIP", 1 },     { "gzip, deflate, br, zstd", 15 },
-	{ "gzip,gzip", 1 }, { " br\t,\tgzip ", 3 }, { "gzip,,br", 3 }, { "gzip;q=1", -1 },
-	{ "*", -1 },	    { "identity", -1 },	    { "gzip, x", -1 }, { "gzip br", -1 },
+	{ "", 0 },
+	{ "gzip", 1 },
+	{ "GZIP", 1 },
+	{ "gzip, deflate, br, zstd", 15 },
+	{ "gzip,gzip", 1 },
+	{ " br\t,\tgzip ", 3 },
+	{ "gzip,,br", 3 },
+	{ "gzip;q=1", -1 },
+	{ "*", -1 },
+	{ "identity", -1 },
+	{ "gzip, x", -1 },
+	{ "gzip br", -1 },
 };
 
 Test(encoding, sets_are_those_of_the_kernel)

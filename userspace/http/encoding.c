@@ -79,7 +79,7 @@ static int weight_of_item(struct weir_str item, struct weir_str *ret_name)
 	return weight_of((struct weir_str){ weight.p + 2, weight.n - 2 });
 }
 
-static enum weir_coding find_coding(struct weir_str name)
+static enum weir_coding coding_of(struct weir_str name)
 {
 	unsigned c;
 
@@ -106,7 +106,7 @@ void weir_encoding_weigh(struct weir_str value, uint16_t ret[WEIR_CODING__MAX])
 
 		if (weight < 0 || name.n == 0)
 			continue;
-		c = find_coding(name);
+		c = coding_of(name);
 		if (c < WEIR_CODING__MAX)
 			place = &ret[c];
 		else if (weir_str_eq(name, WEIR_STR("*")))

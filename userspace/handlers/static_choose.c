@@ -79,16 +79,21 @@ static unsigned heaviest(const uint16_t weights[WEIR_CODING__MAX])
 	return best;
 }
 
-/* Whether the field says no more than which codings are accepted: then the choice is that of everybody who accepts
- * them. */
-static bool is_indifferent(const uint16_t weights[WEIR_CODING__MAX])
+/* Whether the weights prefer nothing against our own order: then the choice is that of everybody who accepts the same
+ * codings. */
+static bool is_in_order(const uint16_t weights[WEIR_CODING__MAX])
 {
+	uint16_t least = 1000;
 	unsigned c;
 
-	for (c = 0; c < WEIR_CODING_IDENTITY; c++)
-		if (weights[c] > 0 && weights[c] < 1000)
+	for (c = 0; c < WEIR_CODING__MAX; c++) {
+		if (weights[c] == 0)
+			continue;
+		if (weights[c] > least)
 			return false;
-	return weights[WEIR_CODING_IDENTITY] == 1;
+		least = weights[c];
+	}
+	return true;
 }
 
 const struct static_rep *weir_static_choose(struct weir_static *s, struct static_file *f,
@@ -104,7 +109,7 @@ const struct static_rep *weir_static_choose(struct weir_static *s, struct static
 	    (!f->has_variants && (value.n == 0 || !memchr(value.p, '0', value.n))))
 		return f->reps[WEIR_CODING_IDENTITY];
 	weir_encoding_weigh(value, weights);
-	*ret_is_final = is_indifferent(weights);
+	*ret_is_final = is_in_order(weights);
 	for (c = heaviest(weights); weights[c] > 0; c = heaviest(weights)) {
 		/* acquire: pairs with the release in weir_static_add_rep() */
 		enum static_state state = __atomic_load_n(&f->states[c], __ATOMIC_ACQUIRE);

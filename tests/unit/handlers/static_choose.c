@@ -131,14 +131,15 @@ Test(static_choose, only_a_choice_for_everybody_is_final)
 	} rows[] = {
 		{ "gzip, deflate, br, zstd", true },
 		{ "gzip", true },
-		{ "gzip;q=1.0, br;q=1", true },
-		{ "gzip;q=0, br", true },
 		{ "", true },
+		{ "gzip;q=0.8, br;q=1", true },
+		{ "gzip;q=0.3, br;q=0.3, zstd;q=0.3", true },
+		{ "gzip, identity", true },
+		{ "*", true },
 		{ "gzip;q=1, br;q=0.5", false },
-		{ "gzip;q=0.5", false },
-		{ "gzip, identity", false },
-		{ "*", false },
-		{ "identity;q=0, gzip", false },
+		{ "gzip, zstd;q=0.999", false },
+		{ "gzip;q=0.5, identity", false },
+		{ "gzip;q=0.5, *", false },
 	};
 	struct static_file *f;
 	size_t i;

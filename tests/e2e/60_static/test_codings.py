@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from static_pools import BROWSER, URL, config, get, hits, never_from_kernel, second_from_kernel
+from static_pools import BROWSER, URL, config, get, hits, second_from_kernel
 
 PAGE = b"".join(b"<p>line %d of a page that profits from being compressed</p>\n" % n for n in range(700))  # 44 kB
 
@@ -32,7 +32,7 @@ def test_each_set_of_codings_has_its_own_entry(weir, site):
     site.write("page.html", PAGE[:6000])
     w = weir("--root", site.path, "--listen", "127.0.0.1:8080")
     tags = {}
-    for accept, coding in ((BROWSER, "br"), ("gzip", "gzip"), ("zstd", "zstd"), ("deflate", "")):
+    for accept, coding in ((BROWSER, "br"), ("gzip", "gzip"), ("zstd", "zstd"), ("", "")):
         answer = second_from_kernel(w, "/page.html", accept_encoding=accept)
         assert answer.fields.get("content-encoding", "") == coding
         assert answer.decoded == PAGE[:6000]
@@ -42,8 +42,8 @@ def test_each_set_of_codings_has_its_own_entry(weir, site):
     before = hits(w)
     for accept, coding in (("gzip", "gzip"), (BROWSER, "br"), ("zstd", "zstd")):
         assert get(w, "/page.html", accept_encoding=accept).fields["etag"] == tags[coding]
-    assert hits(w) == before + 3
-    assert second_from_kernel(w, "/page.html").fields["etag"] == tags[""]
+    assert get(w, "/page.html").fields["etag"] == tags[""]
+    assert hits(w) == before + 4
 
 
 def test_curl_compressed(weir, page):
@@ -120,8 +120,11 @@ def test_large_script_is_compressed_and_huge_one_is_not(weir, site):
     for _ in range(2):
         answer = get(w, "/large.js", accept_encoding=BROWSER)
         assert answer.fields["content-encoding"] == "br" and answer.decoded == PAGE * 20
-    first, second = never_from_kernel(w, "/huge.js", accept_encoding=BROWSER)
-    assert "content-encoding" not in first.fields and second.body == PAGE * 110
+    before = hits(w)
+    for _ in range(2):
+        answer = get(w, "/huge.js", accept_encoding=BROWSER)
+        assert "content-encoding" not in answer.fields and answer.body == PAGE * 110
+    assert hits(w) == before
 
 
 def test_everything_off(weir, page):

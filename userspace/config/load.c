@@ -29,6 +29,7 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		free(c->pools[i].auto_shutdown_exe);
 		free(c->pools[i].orphan_action_exe);
 		free(c->pools[i].smp_affinity);
+		free(c->pools[i].module.file);
 		weir_conf_words_fini(&c->pools[i].restart_schedule);
 		weir_conf_words_fini(&c->pools[i].restart_files);
 		weir_conf_words_fini(&c->pools[i].environment);

@@ -11,14 +11,10 @@
 #include "weir/endpoint.h"
 
 #include "common/str.h"
+#include "config/words.h"
 
 #define WEIR_CONF_HEADERS_MAX 2048 /* bytes of all fields that one pool adds */
 #define WEIR_CONF_STATUSES_MAX 16  /* of one row of error_pages */
-
-struct weir_conf_words {
-	char **items;
-	size_t count;
-};
 
 enum weir_listing {
 	WEIR_LISTING_OFF,

@@ -131,8 +131,8 @@ static int check_auth(const struct weir_config *c, struct weir_conf_pool *p, str
 	struct weir_conf_static *f = &p->files;
 	_cleanup_free_ char *real = NULL;
 	char *joined;
+	const char *blocked;
 	struct stat st;
-	unsigned mode;
 
 	if (f->auth_realm && strpbrk(f->auth_realm, "\"\\\r\n"))
 		weir_conf_error(report, c->file, MAX(p->lines[WEIR_PARAM_POOL_auth_realm], 0),
@@ -156,12 +156,11 @@ static int check_auth(const struct weir_config *c, struct weir_conf_pool *p, str
 	f->auth_file = TAKE_PTR(real);
 	if (!S_ISREG(st.st_mode))
 		weir_conf_error(report, c->file, line, "auth_file '%s' is no file", f->auth_file);
-	mode = st.st_uid == p->uid ? st.st_mode >> 6 : st.st_gid == p->gid ? st.st_mode >> 3 : st.st_mode;
-	if (!(mode & 4))
-		weir_conf_error(
-			report, c->file, line,
-			"auth_file '%s' cannot be read by %s, the account of the workers; use chgrp %s and chmod 640",
-			f->auth_file, p->user, p->group);
+	else if (!weir_conf_can_read(p, f->auth_file, false, &blocked))
+		weir_conf_error(report, c->file, line,
+				"auth_file '%s' cannot be read by %s, the account of the workers: '%s' is closed to it; "
+				"use chgrp %s and chmod 640",
+				f->auth_file, p->user, blocked, p->group);
 	if (p->root && strncmp(f->auth_file, p->root, strlen(p->root)) == 0 && f->auth_file[strlen(p->root)] == '/')
 		weir_conf_error(report, c->file, line, "auth_file '%s' is below root '%s': it could be downloaded",
 				f->auth_file, p->root);

@@ -7,10 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weir/flow.h"
+
 #include "common/buf.h"
 #include "common/str.h"
 #include "http/http.h"
-#include "weir/endpoint.h"
 
 #define WEIR_PARTS_MAX (2 * WEIR_HTTP_RANGES_MAX + 2)
 #define WEIR_RESPONSE_TEXT_MAX 8192
@@ -21,7 +22,7 @@ struct weir_call {
 	struct weir_str prefix;	/* path of the URL prefix that was matched: begins and ends with '/' */
 	struct weir_str head;	/* as the client sent it, with the empty line */
 	uint16_t endpoint;	/* id */
-	const struct weir_addr *client;
+	const struct weir_flow_key *flow; /* addresses and ports */
 };
 
 /* A piece of the body: memory, or a range of a file. */

@@ -83,7 +83,7 @@ bool weir_static_admit(struct weir_static *s, const struct weir_call *call, stru
 	struct weir_str none = { NULL, 0 };
 	int r;
 
-	if (o->access && (!call->client || !weir_static_access_is_allowed(o->access, call->client))) {
+	if (o->access && (!call->flow || !weir_static_access_is_allowed(o->access, &call->flow->client))) {
 		weir_static_answer_status(s, call, 403, NULL, none, resp);
 		return false;
 	}

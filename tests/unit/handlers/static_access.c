@@ -29,7 +29,7 @@ static void set_client(const char *text)
 {
 	bool is_v6;
 
-	cr_assert(weir_conf_addr_parse(text, strlen(text), &client, &is_v6), "%s", text);
+	cr_assert(weir_conf_addr_parse(text, strlen(text), &flow.client, &is_v6), "%s", text);
 }
 
 static const struct {

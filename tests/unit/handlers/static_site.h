@@ -23,7 +23,7 @@ static struct weir_conf_static options;
 static struct weir_static *files;
 static struct weir_request req;
 static struct weir_response resp;
-static struct weir_addr client;
+static struct weir_flow_key flow;
 static char body[1 << 20];
 static size_t body_bytes;
 
@@ -68,7 +68,7 @@ static inline void site_fini(void)
 
 static inline unsigned ask_text(const char *text)
 {
-	struct weir_call call = { .req = &req, .prefix = { "/", 1 }, .client = &client };
+	struct weir_call call = { .req = &req, .prefix = { "/", 1 }, .flow = &flow };
 	size_t scanned = 0;
 	unsigned i;
 

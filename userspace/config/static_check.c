@@ -157,18 +157,35 @@ static int check_auth(const struct weir_config *c, struct weir_conf_pool *p, str
 	if (!S_ISREG(st.st_mode))
 		weir_conf_error(report, c->file, line, "auth_file '%s' is no file", f->auth_file);
 	else if (!weir_conf_can_read(p, f->auth_file, false, &blocked))
-		weir_conf_error(report, c->file, line,
-				"auth_file '%s' cannot be read by %s, the account of the workers: '%s' is closed to it; "
-				"use chgrp %s and chmod 640",
-				f->auth_file, p->user, blocked, p->group);
+		weir_conf_error(
+			report, c->file, line,
+			"auth_file '%s' cannot be read by %s, the account of the workers: '%s' is closed to it; "
+			"use chgrp %s and chmod 640",
+			f->auth_file, p->user, blocked, p->group);
 	if (p->root && strncmp(f->auth_file, p->root, strlen(p->root)) == 0 && f->auth_file[strlen(p->root)] == '/')
 		weir_conf_error(report, c->file, line, "auth_file '%s' is below root '%s': it could be downloaded",
 				f->auth_file, p->root);
 	return 0;
 }
 
+/* Not ignored in silence: whoever writes `access` into a pool believes that it is closed. */
+static void check_handler(const struct weir_config *c, const struct weir_conf_pool *p, struct weir_conf_report *report)
+{
+	int id;
+
+	for (id = WEIR_PARAM_POOL_precompressed; id <= WEIR_PARAM_POOL_auth_realm; id++)
+		if (p->lines[id])
+			weir_conf_error(report, c->file, MAX(p->lines[id], 0),
+					"'%s' is for pools with handler = static: pool '%s' has another",
+					weir_params[id].name, p->name);
+}
+
 int weir_conf_check_static(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report)
 {
+	if (p->handler != WEIR_HANDLER_STATIC) {
+		check_handler(c, p, report);
+		return 0;
+	}
 	check_headers(c, p, report);
 	check_try_files(c, p, report);
 	check_default_type(c, p, report);

@@ -200,7 +200,6 @@ def test_kill_of_everything_is_cleaned_up_by_the_next_start():
         assert it.get(f"{DEBUG}/sleep/0")[0] == 200
 
 
-@pytest.mark.xfail(reason="known fault: a reload under load resets a connection now and then", strict=False)
 def test_reload_under_load_fails_no_request():
     with killable(debug="", files="", plain="") as it:
         it.warm()

@@ -35,16 +35,6 @@ static __always_inline void handover_attrs(const struct weir_flow *f, const stru
 	}
 }
 
-/* One of the pool's worker slots, evenly. */
-static __always_inline __u16 handover_slot(__u32 pool)
-{
-	struct weir_pool *p = bpf_map_lookup_elem(&weir_pools, &pool);
-
-	if (!p || !p->slots)
-		return 0;
-	return (__u16)(p->first_slot + (p->slots > 1 ? bpf_get_prandom_u32() % p->slots : 0));
-}
-
 /* Turns the packet into a socket of the listener. The flow becomes KERNEL when weir_sock sees the socket; until then
  * every repetition of this packet comes here again. */
 static __always_inline enum weir_verdict weir_handover(struct __sk_buff *skb, struct weir_scratch *s,
@@ -77,7 +67,7 @@ static __always_inline enum weir_verdict weir_handover(struct __sk_buff *skb, st
 	f->req_seq = p->seq;
 	f->req_bytes = p->payload_bytes + (p->tcp_flags & WEIR_TCP_FIN ? 1 : 0);
 	f->pool = pool;
-	f->slot = handover_slot(pool);
+	f->slot = weir_pool_slot(pool);
 	handover_attrs(f, p, &attrs);
 	r = bpf_sk_assign_tcp_reqsk(skb, sk, &attrs, sizeof(attrs));
 	bpf_sk_release(skc);

@@ -17,6 +17,16 @@ static __always_inline struct weir_queue *queue_of(__u32 pool)
 	return inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
 }
 
+/* One of the pool's worker slots, evenly. */
+static __always_inline __u16 weir_pool_slot(__u32 pool)
+{
+	struct weir_pool *p = bpf_map_lookup_elem(&weir_pools, &pool);
+
+	if (!p || !p->slots)
+		return 0;
+	return (__u16)(p->first_slot + (p->slots > 1 ? bpf_get_prandom_u32() % p->slots : 0));
+}
+
 /* A request of this pool was passed up. */
 static __always_inline void weir_queue_arrive(__u32 pool)
 {

@@ -140,8 +140,6 @@ def test_request_that_waits_too_long_is_refused_by_its_worker():
         assert it.get(f"{DEBUG}/sleep/0")[0] == 200
 
 
-@pytest.mark.xfail(reason="known fault: connections that the kernel accepted itself are taken, but never arrived",
-                   strict=False)
 def test_connections_that_never_met_xdp_are_counted_right():
     """A client's port that is used again while the server's socket is in TIME-WAIT: the kernel alone makes the
     connection. It must not count as taken what never counted as arrived: that would raise the limit for all."""

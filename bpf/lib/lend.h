@@ -98,29 +98,16 @@ static __always_inline enum weir_verdict weir_handover_wait(struct __sk_buff *sk
 	return WEIR_VERDICT_TC_WAIT;
 }
 
-/* Rewrites the frame, which by now is our answer, into the RST that removes the kernel's socket: from the client,
- * at exactly the sequence number that it expects (RFC 5961 3). */
-static __always_inline bool seize_reset(struct __sk_buff *skb, struct weir_scratch *s)
+/* Makes the frame a reset, to the client or as if from it. */
+static __always_inline bool seize_put_reset(struct __sk_buff *skb, struct weir_scratch *s, __u32 seq, __u32 ack)
 {
-	struct weir_pkt *p = &s->pkt;
 	struct weir_reply r = {
-		.seq = p->seq,
-		.ack = p->ack,
+		.seq = seq,
+		.ack = ack,
 		.tcp_flags = WEIR_TCP_RST | WEIR_TCP_ACK,
 	};
-	struct weir_addr addr = p->key.client;
-	__be16 port = p->key.client_port;
-	__u32 l2[3] = { p->l2[0], p->l2[1], p->l2[2] };
 	__u32 bytes;
 
-	/* back to the client's direction */
-	p->l2[0] = l2[1] >> 16 | l2[2] << 16;
-	p->l2[1] = l2[2] >> 16 | l2[0] << 16;
-	p->l2[2] = l2[0] >> 16 | l2[1] << 16;
-	p->key.client = p->key.server;
-	p->key.server = addr;
-	p->key.client_port = p->key.server_port;
-	p->key.server_port = port;
 	weir_reply_build(s, &r);
 	bytes = s->out_bytes;
 	if (bpf_skb_change_tail(skb, bytes, 0))
@@ -131,6 +118,26 @@ static __always_inline bool seize_reset(struct __sk_buff *skb, struct weir_scrat
 	if (bytes > WEIR_OUT_MAX)
 		return false;
 	return !bpf_skb_store_bytes(skb, 0, s->out, bytes, BPF_F_RECOMPUTE_CSUM);
+}
+
+/* Rewrites the frame, which by now is our answer, into the RST that removes the kernel's socket: from the client,
+ * at exactly the sequence number that it expects (RFC 5961 3). */
+static __always_inline bool seize_reset(struct __sk_buff *skb, struct weir_scratch *s)
+{
+	struct weir_pkt *p = &s->pkt;
+	struct weir_addr addr = p->key.client;
+	__be16 port = p->key.client_port;
+	__u32 l2[3] = { p->l2[0], p->l2[1], p->l2[2] };
+
+	/* back to the client's direction */
+	p->l2[0] = l2[1] >> 16 | l2[2] << 16;
+	p->l2[1] = l2[2] >> 16 | l2[0] << 16;
+	p->l2[2] = l2[0] >> 16 | l2[1] << 16;
+	p->key.client = p->key.server;
+	p->key.server = addr;
+	p->key.client_port = p->key.server_port;
+	p->key.server_port = port;
+	return seize_put_reset(skb, s, p->seq, p->ack);
 }
 
 /* Takes an idle connection back. Moving the ticket to TAKEN is the claim: worker and tc cannot both succeed. */
@@ -170,6 +177,33 @@ static __always_inline enum weir_verdict weir_seize(struct __sk_buff *skb, struc
 	st = weir_stats_of(lender);
 	if (st)
 		st->seizes++;
+	return seize_reset(skb, s) ? WEIR_VERDICT_TC_SEIZED : WEIR_VERDICT_TC_NO_ROOM;
+}
+
+/* Takes an idle connection back to end it: resets the client, then the kernel's socket. */
+static __always_inline enum weir_verdict weir_seize_to_reset(struct __sk_buff *skb, struct weir_scratch *s,
+							     struct weir_flow *f)
+{
+	struct weir_pkt *p = &s->pkt;
+	struct weir_pool_stats *st;
+	__u32 lender = f->pool, state = 0;
+	struct weir_ticket *t;
+
+	f->flags &= (__u8)~WEIR_FLOW_PENDING;
+	t = weir_ticket_match(f, p, &state);
+	if (!t || f->owner != WEIR_OWNER_KERNEL || f->rcv_nxt != p->seq || f->flags & WEIR_FLOW_CLOSING ||
+	    !weir_ticket_move(t, state, WEIR_TICKET_TAKEN)) {
+		flow_passed(f, p->seq + p->payload_bytes);
+		return WEIR_VERDICT_TC_PASSED;
+	}
+	st = weir_stats_of(lender);
+	if (st)
+		st->seizes++;
+	bpf_map_delete_elem(&weir_flows, &p->key);
+	/* Should this one be lost, what the client sends again is answered with another: nothing is known of it any more. */
+	if (!seize_put_reset(skb, s, p->ack, p->seq))
+		return WEIR_VERDICT_TC_NO_ROOM;
+	(void)bpf_clone_redirect(skb, skb->ifindex, 0);
 	return seize_reset(skb, s) ? WEIR_VERDICT_TC_SEIZED : WEIR_VERDICT_TC_NO_ROOM;
 }
 

@@ -86,6 +86,7 @@ struct wrk_conn {
 	uint32_t sent_start;   /* STEP_SENDING: what `sent` was before this response */
 	uint32_t sent_goal;    /* STEP_SENDING: what it is when the response is complete */
 	uint32_t ticket;       /* state word of our offer to XDP; 0: none */
+	uint8_t ticket_way;    /* and where it is in its bucket */
 	uint16_t endpoint;     /* id */
 	uint8_t phase;	       /* enum wrk_phase */
 	uint8_t step;	       /* enum wrk_step */

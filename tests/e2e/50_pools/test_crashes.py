@@ -4,8 +4,6 @@ import contextlib
 import os
 import signal
 
-import pytest
-
 from harness import servers
 from harness.pool_client import add, wrong
 from pooling import DEBUG, HIT, IS_SLOW, MISS, allow, open_fds, pooling, resident_kb
@@ -37,8 +35,6 @@ def crash_many(it, times):
         it.wait_worker("debug", other_than=(pid,))
 
 
-@pytest.mark.xfail(reason="known fault: a worker killed between accept4() and its entry in the table resets that client",
-                   strict=False)
 def test_many_crashes_under_load_hurt_only_what_is_in_flight():
     allow(140 if not IS_SLOW else 1500)
     with pooling(debug=f"rapid_fail_protection = off\nthreads = {THREADS}", files="", plain="") as it:
@@ -152,8 +148,6 @@ def test_response_that_has_begun_is_not_passed_off_as_complete():
         sock.close()
 
 
-@pytest.mark.xfail(reason="known fault: a worker killed between accept4() and its entry in the table resets that client",
-                   strict=False)
 def test_connections_that_are_being_accepted_see_no_reset():
     with pooling(debug="rapid_fail_protection = off\nthreads = 4", plain="") as it, it.load() as load:
         load.open(16).go(f"{DEBUG}/bytes/10", mode="close")

@@ -49,7 +49,8 @@ def check(it, before, counts, depth, verbosity):
     over = "status_503" if phrase else "reset_before"
     assert not wrong(counts, over), counts
     assert counts["ok"] + counts[over] == CLIENTS, counts
-    assert LIMIT + THREADS - 2 <= counts["ok"] <= LIMIT + 3 * THREADS, "not those who wait and the first served"
+    # those who wait and those whom a thread has taken while the others came, which may be over before the first is
+    assert LIMIT <= counts["ok"] <= LIMIT + 3 * THREADS, "not those who wait and the first served"
     assert depth > LIMIT // 2
     if phrase:
         assert counts["phrases"] == {"200 OK": counts["ok"], phrase: counts[over]}

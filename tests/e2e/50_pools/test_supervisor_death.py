@@ -58,7 +58,7 @@ def killable(**pools):
             assert {path.name for path in folder.iterdir()} <= {"log", "weir.conf"}, "left beside the control socket"
         finally:
             for one in runs:
-                one.kill_processes()
+                one.clear()
             print(f"--- weir run, {len(runs)} times\n{runs[-1].log}")
             shutil.rmtree(folder)
 

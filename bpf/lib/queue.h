@@ -108,8 +108,8 @@ static __always_inline struct weir_ticket *weir_ticket_of(struct weir_pkt *p, __
 
 /* Does an offer say that this packet's first byte is the next that the worker will read, and that every byte it sent is
  * acknowledged by this packet? Gives the state word to move it with. */
-static __always_inline struct weir_ticket *weir_ticket_match(const struct weir_flow *f,
-							     struct weir_pkt *p, __u32 *ret_state)
+static __always_inline struct weir_ticket *weir_ticket_match(const struct weir_flow *f, struct weir_pkt *p,
+							     __u32 *ret_state)
 {
 	struct weir_ticket *t = weir_ticket_of(p, f->pool, ret_state);
 

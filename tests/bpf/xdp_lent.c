@@ -155,7 +155,9 @@ static struct weir_ticket_bucket bucket_of_others(const struct packet *c)
 
 	for (i = 0; i < WEIR_TICKET_WAYS; i++) {
 		b.ways[i] = (struct weir_ticket){ .state = (GENERATION + 256 * (i + 1)) | WEIR_TICKET_OFFERED,
-						  .consumed = CONSUMED, .sent = SENT, .key = packet_key(c) };
+						  .consumed = CONSUMED,
+						  .sent = SENT,
+						  .key = packet_key(c) };
 		b.ways[i].key.client_port ^= htons(1 + i);
 	}
 	return b;

@@ -64,7 +64,8 @@ static void make_pools(struct weir_bpf *skel)
 
 	prog.cache[0][0] = make_inner(skel->maps.weir_type_s, skel->maps.weir_cache_s, 0, 256);
 	for (pool = 1; pool <= POOLS; pool++) {
-		prog.tickets[pool] = make_inner(skel->maps.weir_type_t, skel->maps.weir_tickets, pool, WEIR_TICKET_BUCKETS);
+		prog.tickets[pool] =
+			make_inner(skel->maps.weir_type_t, skel->maps.weir_tickets, pool, WEIR_TICKET_BUCKETS);
 		prog.queues[pool] = make_inner(skel->maps.weir_type_q, skel->maps.weir_queues, pool, 1);
 		if (pool == POOL_OFF)
 			continue;

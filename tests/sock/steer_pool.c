@@ -100,7 +100,8 @@ Test(steer_pool, connection_of_a_slot_without_socket_goes_to_another)
 /* A client with the address of `other`, which is closed by then. */
 static int connect_as(const struct sockaddr_in *other)
 {
-	struct sockaddr_in server = { .sin_family = AF_INET, .sin_port = htons(SERVE_PORT),
+	struct sockaddr_in server = { .sin_family = AF_INET,
+				      .sin_port = htons(SERVE_PORT),
 				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 

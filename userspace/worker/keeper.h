@@ -32,8 +32,8 @@ struct keeper {
 	struct keeper_worker serving, next, old;
 	uint64_t retry_ms;	  /* none serves: when to start one */
 	unsigned backoff_ms;
-	uint32_t dead_generation; /* of the worker that died last */
-	uint64_t strays_ms;	  /* when to look at the strays again; 0: there are none */
+	uint32_t dead_generation;	    /* of the worker that died last */
+	uint64_t strays_ms;		    /* when to look at the strays again; 0: there are none */
 	uint64_t strays[KEEPER_STRAYS_MAX]; /* their sockets' cookies */
 	unsigned strays_count;
 	bool is_ending;

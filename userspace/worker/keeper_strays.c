@@ -24,8 +24,8 @@ int keeper_close_strays(const struct keeper *k)
 	const struct wrk_setup *s = b->setup;
 	uint32_t fd, highest = b->table.highest ? *b->table.highest : 0;
 	size_t count = 0, i;
-	_cleanup_free_ int *keep = calloc(s->listeners_count + WEIR_POOLS_MAX + WEIR_CLASS__MAX + 12 + highest,
-					  sizeof(*keep));
+	_cleanup_free_ int *keep =
+		calloc(s->listeners_count + WEIR_POOLS_MAX + WEIR_CLASS__MAX + 12 + highest, sizeof(*keep));
 
 	if (!keep)
 		return -ENOMEM;

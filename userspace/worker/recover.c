@@ -110,8 +110,7 @@ static void recover(struct wrk_worker *w, struct wrk_conn *c)
 	bool was_idle = (old & ~(uint32_t)WRK_HELD) == WRK_IDLE;
 
 	/* what a dead thread was opening is for the keeper to find */
-	if (old == WRK_FREE || (old & 0x7f) == WRK_OPENING ||
-	    (!was_idle && wrk_table_is_living(&w->base->table, old)))
+	if (old == WRK_FREE || (old & 0x7f) == WRK_OPENING || (!was_idle && wrk_table_is_living(&w->base->table, old)))
 		return;
 	/* Fails when a living thread has it, or, for a dead owner's, when an event marks it: try again. */
 	while (!__atomic_compare_exchange_n(&c->state, &old, WRK_FLIGHT | me << 8, false, __ATOMIC_ACQ_REL,

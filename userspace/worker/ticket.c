@@ -59,7 +59,8 @@ static bool is_ours(const struct weir_ticket *t, const struct wrk_conn *c)
  * is never in two ways; else an empty way; else, `first` before others, one whose offer is open. NULL: none is free.
  * The keys are read while others may write them: with the state that was read before (acquire, *ret_old) the slot can
  * be claimed only if it has not changed since. */
-static struct weir_ticket *choose(const struct wrk_worker *w, const struct wrk_conn *c, unsigned first, uint32_t *ret_old)
+static struct weir_ticket *choose(const struct wrk_worker *w, const struct wrk_conn *c, unsigned first,
+				  uint32_t *ret_old)
 {
 	struct weir_ticket *bucket = bucket_of(w, c), *best = NULL;
 	bool is_best_empty = false;
@@ -76,7 +77,8 @@ static struct weir_ticket *choose(const struct wrk_worker *w, const struct wrk_c
 			return t;
 		}
 		/* one that is TAKEN or COUNTED: its connection's worker has not seen it yet */
-		if (is_best_empty || ((old & 0xff) != WEIR_TICKET_EMPTY && (best || (old & 0xff) != WEIR_TICKET_OFFERED)))
+		if (is_best_empty ||
+		    ((old & 0xff) != WEIR_TICKET_EMPTY && (best || (old & 0xff) != WEIR_TICKET_OFFERED)))
 			continue;
 		best = t;
 		is_best_empty = (old & 0xff) == WEIR_TICKET_EMPTY;
@@ -122,9 +124,9 @@ static enum wrk_ticket read_state(const struct weir_ticket *t, const struct wrk_
 	int spins = SPINS;
 
 	if (now >> 8 == word >> 8)
-		return (now & 0xff) == WEIR_TICKET_TAKEN   ? WRK_TICKET_TAKEN :
-		       (now & 0xff) == WEIR_TICKET_COUNTED ? WRK_TICKET_COUNTED :
-							     WRK_TICKET_NONE;
+		return (now & 0xff) == WEIR_TICKET_TAKEN     ? WRK_TICKET_TAKEN
+		       : (now & 0xff) == WEIR_TICKET_COUNTED ? WRK_TICKET_COUNTED
+							     : WRK_TICKET_NONE;
 	/* Overwritten: by a successor with our addresses only after ours was taken. The key tells once it is written;
 	 * whoever writes it may be dead. */
 	while ((now & 0xff) == WEIR_TICKET_WRITING && spins-- > 0)

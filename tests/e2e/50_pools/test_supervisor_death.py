@@ -218,6 +218,22 @@ def test_reload_under_load_fails_no_request():
         it.queues_are_empty()
 
 
+def test_reload_during_the_drain_of_a_reload_leaves_no_setting_changed():
+    with killable(debug="", plain="") as it, it.load() as flight:
+        setting = it.pair.server.argv("cat", "/proc/sys/net/ipv4/tcp_migrate_req")
+        before = run(*setting).stdout
+        flight.open(2).go(f"{DEBUG}/sleep/1500", count=1)
+        servers.wait_for("in flight", lambda: it.stats("debug")["threads_busy"] == 2)
+        for threads in (5, 6):
+            (it.folder / "weir.conf").write_text(write_config(it.root, debug=f"threads = {threads}", plain=""))
+            os.kill(it.weir.pid, signal.SIGHUP)
+            servers.wait_for("the new setting", lambda: it.weir.is_ready() and it.pool("debug")["threads"] == threads)
+        counts = flight.wait()
+        assert counts["ok"] == 2 and not wrong(counts), counts
+        servers.wait_for("the old workers are gone", lambda: len(it.processes()) == 1 + 2 * 2)
+        servers.wait_for("the setting is as it was", lambda: run(*setting).stdout == before)
+
+
 def test_stop_under_load_drains():
     with killable(debug="", plain="") as it, it.load() as flight:
         flight.open(4).go(f"{DEBUG}/sleep/1000", count=1)

@@ -70,7 +70,8 @@ Test(strays, accepted_connection_is_entered_as_its_worker_would_have)
 
 Test(strays, what_is_no_client_is_left_alone)
 {
-	int client = client_open(&slot), pair[2], udp = socket(AF_INET, SOCK_DGRAM, 0), fresh = socket(AF_INET, SOCK_STREAM, 0);
+	int client = client_open(&slot), pair[2], udp = socket(AF_INET, SOCK_DGRAM, 0),
+	    fresh = socket(AF_INET, SOCK_STREAM, 0);
 
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	cr_assert_eq(look(&k, false, false), 0, "listening, connected to elsewhere, not connected, no TCP");

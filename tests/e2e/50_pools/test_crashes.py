@@ -87,8 +87,9 @@ def test_many_crashes_under_load_hurt_only_what_is_in_flight():
         assert seen - CRASHES <= sent <= seen, f"{sent} answers counted, {seen} arrived"
         assert moved["pools.plain.responses_2xx"] == others[2]["ok"]
         assert moved["pools.files.hits"] + moved.get("pools.files.responses_2xx", 0) == add(*others[:2])["ok"]
-        reasons = {name: n for name, n in moved.items() if name.startswith("kernel.reasons.")}
-        assert moved.get("pools.files.responses_2xx", 0) < 10, f"the kernel's cache does not answer: {reasons}"
+        # of a client whose port is in TIME-WAIT, from a request to `debug`, the kernel makes a connection without XDP
+        met = moved.get("kernel.verdicts.pass_kernel_syn", 0)
+        assert moved.get("pools.files.responses_2xx", 0) < 10 + met, f"the kernel's cache answers, but {met} clients"
 
         it.warm()
         # what is on its way out is no leak: the last control connection, for one

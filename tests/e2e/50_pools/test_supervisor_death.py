@@ -218,6 +218,22 @@ def test_reload_under_load_fails_no_request():
         it.queues_are_empty()
 
 
+def test_clients_that_ask_again_at_once_do_not_keep_a_replaced_worker():
+    """Its threads have ended; the one that passes connections on must not serve them instead."""
+    with killable(debug="", plain="") as it, it.load() as keep, it.load() as close:
+        keep.open(6).go(f"{DEBUG}/sleep/2")
+        close.open(3).go(f"{DEBUG}/sleep/2", mode="close")
+        old = it.worker("debug")
+        (it.folder / "weir.conf").write_text(write_config(it.root, debug="threads = 5", plain=""))
+        os.kill(it.weir.pid, signal.SIGHUP)
+        servers.wait_for("the new setting", lambda: it.weir.is_ready() and it.pool("debug")["threads"] == 5)
+        servers.wait_for("the old worker is gone", lambda: old not in it.processes(), timeout=4)
+        for load in (keep, close):
+            counts = load.halt()
+            assert not wrong(counts), counts
+            assert counts["ok_us"]["max"] < 2_000_000, counts
+
+
 def test_reload_during_the_drain_of_a_reload_leaves_no_setting_changed():
     with killable(debug="", plain="") as it, it.load() as flight:
         setting = it.pair.server.argv("cat", "/proc/sys/net/ipv4/tcp_migrate_req")

@@ -32,7 +32,7 @@ struct sup_state {
 	uint64_t flows;	       /* size of the flow table */
 	int64_t started_at;
 	uint32_t is_attached;  /* there was a kernel side */
-	uint32_t pad;
+	uint32_t has_set_migrate; /* tcp_migrate_req was off: whoever sees the drain end sets it back */
 	char name[64];	       /* of the instance: of its pins */
 	uint32_t want[WEIR_POOLS_MAX]; /* enum sup_want, by pool id */
 	char pools[WEIR_POOLS_MAX][32]; /* their names */

@@ -17,7 +17,8 @@ from harness import netns, procs, report
 from harness.servers import NAMES
 from scenarios import memory, nanoseconds, wrk, xdp
 
-SCENARIOS = {**dict.fromkeys(wrk.SCENARIOS, wrk.run), "4": xdp.run, "5": nanoseconds.run, "6": memory.run}
+SCENARIOS = dict(sorted({**dict.fromkeys(wrk.SCENARIOS, wrk.run), "4": xdp.run, "5": nanoseconds.run,
+                         "6": memory.run}.items()))
 SMALL_BYTES = 100
 WORK = "/var/tmp"
 

@@ -96,10 +96,10 @@ def fill(template, conf, values):
 
 @contextlib.contextmanager
 def nginx(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=2, connections=2048, paths=("/a/small.txt",),
-          **_):
+          upstream=None, **_):
     conf, log = f"{bench.dir}/{name}.conf", f"{bench.dir}/{name}.log"
-    fill(f"{bench.here}/compare/nginx.conf", conf, {
-        "WORKERS": workers, "CONNECTIONS": connections, "DIR": bench.dir, "LISTEN": f"{addr}:{PORT}",
+    fill(f"{bench.here}/compare/{'nginx-proxy' if upstream else 'nginx'}.conf", conf, {
+        "UPSTREAM": upstream, "WORKERS": workers, "CONNECTIONS": connections, "DIR": bench.dir, "LISTEN": f"{addr}:{PORT}",
         "ROOT_A": bench.root_a, "ROOT_B": bench.root_b, "SENDFILE": "off" if name == "nginx-nosendfile" else "on"})
     proc = procs.spawn(["nginx", "-c", conf, "-p", bench.dir], netns, cpus, log)
     try:
@@ -111,7 +111,7 @@ def nginx(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=2, conne
 
 @contextlib.contextmanager
 def weir(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=1, interface="lo", attach="auto",
-         cached=True, conf=None, paths=("/a/small.txt",), **_):
+         cached=True, conf=None, paths=("/a/small.txt",), upstream=None, **_):
     """With `conf`, a template in compare/; else by options."""
     del name
     instance = f"weir-bench-{os.getpid()}"
@@ -120,7 +120,7 @@ def weir(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=1, interf
     if conf:
         fill(f"{bench.here}/compare/{conf}", f"{bench.dir}/weir.conf", {
             "LISTEN": f"{addr}:{PORT}", "PORT": PORT, "ROOT_A": bench.root_a, "ROOT_B": bench.root_b,
-            "SLOTS": workers, "THREADS": bench.threads})
+            "SLOTS": workers, "THREADS": bench.threads, "UPSTREAM": upstream})
         cmd += ["-c", f"{bench.dir}/weir.conf"]
     else:
         cmd += ["--root", bench.root_a, "--listen", f"{addr}:{PORT}", "--threads", str(bench.threads)]
@@ -137,6 +137,21 @@ def weir(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=1, interf
         if os.path.exists(f"/sys/fs/bpf/weir/{instance}"):
             bench.errors.append(f"Weir left pins in /sys/fs/bpf/weir/{instance}")
             shutil.rmtree(f"/sys/fs/bpf/weir/{instance}", ignore_errors=True)
+
+
+@contextlib.contextmanager
+def upstream_nginx(bench, address, netns=None):
+    """What the servers of a proxy scenario pass requests on to: `address` is HOST:PORT or unix:PATH."""
+    conf, log = f"{bench.dir}/upstream.conf", f"{bench.dir}/upstream.err"
+    fill(f"{bench.here}/compare/upstream.conf", conf, {"DIR": bench.dir, "ROOT_A": bench.root_a, "UPSTREAM": address})
+    proc = procs.spawn(["nginx", "-c", conf, "-p", bench.dir], netns, None, log)
+    try:
+        yield  # the server that is measured is ready when it has answered through this one
+    finally:
+        procs.stop(proc, signal.SIGTERM)
+        if address.startswith("unix:"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(address.removeprefix("unix:"))
 
 
 def start(bench, name, **kw):

@@ -110,6 +110,8 @@ struct wrk_exchange {
 	unsigned retries; /* left */
 	enum relay_wait wait;
 	uint64_t deadline_ms;
+	uint64_t window_ms;   /* WAIT_CLIENT: the time that is measured */
+	uint32_t window_sent; /* what had been sent at its begin */
 	bool is_connecting;
 	bool has_moved; /* bytes, since the deadline was set */
 
@@ -209,8 +211,9 @@ bool relay_abort(struct wrk_exchange *x, bool is_reset);
 bool relay_refuse(struct wrk_exchange *x, unsigned status, const char *why);
 /* Says what happened to a request, at most a few times a second. */
 void relay_log(const struct wrk_exchange *x, const char *why);
+bool relay_is_due(const struct wrk_exchange *x, uint64_t now_ms);
 /* The deadline is over. False: the exchange has ended. */
-bool relay_expire(struct wrk_exchange *x);
+bool relay_expire(struct wrk_exchange *x, uint64_t now_ms);
 /* Sets what it waits for, and until when. */
 void relay_settle(struct wrk_exchange *x, uint64_t now_ms);
 

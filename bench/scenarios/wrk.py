@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Scenarios 1 to 3b, 7 and 7b: wrk on loopback, against one server after the other, in rounds. The loopback interface is that of
+"""Scenarios 1 to 3b: wrk on loopback, against one server after the other, in rounds. The loopback interface is that of
 a network namespace of our own: on the machine's there may be an XDP program already."""
-import contextlib
 import re
 
 from harness import netns, procs, servers
@@ -17,8 +16,6 @@ SCENARIOS = {
     "3": ("80 % hits, 20 % misses, two pools", 1.3, ["-s", "@HERE@/compare/mixed.lua"], "",
           {"conf": "mixed.conf", "paths": (SMALL, MISS)}),
     "3b": ("misses only (kernel cache off)", 0.9, [], SMALL, {"cached": False}),
-    "7": ("proxy to a Unix socket, cache off", 0.9, [], SMALL, {"conf": "proxy.conf", "upstream": "unix:@DIR@/up.sock"}),
-    "7b": ("proxy to a loopback port, cache off", 0.9, [], SMALL, {"conf": "proxy.conf", "upstream": "127.0.0.1:18081"}),
 }
 
 
@@ -37,26 +34,17 @@ def run(bench, key):
     title, target, args, path, options = SCENARIOS[key]
     row = Row(key, title, "requests/s", (">=", target))
     args = [a.replace("@HERE@", bench.here) for a in args]
-    upstream = options.get("upstream", "").replace("@DIR@", bench.dir)
-    if upstream:
-        options = {**options, "upstream": upstream}
     bench.rows.append(row)
     for n in range(bench.rounds):
         for name in bench.servers:
-            if upstream and name == "nginx-nosendfile":
-                continue  # no file is sent by what is measured
-            with contextlib.ExitStack() as stack:
-                stack.enter_context(bench.guard(f"{key}, {name}"))
-                ns = stack.enter_context(netns.namespace("l"))
-                if upstream:
-                    stack.enter_context(servers.upstream_nginx(bench, upstream, ns))
-                server = stack.enter_context(servers.start(bench, name, netns=ns, **options))
+            with bench.guard(f"{key}, {name}"), netns.namespace("l") as ns, \
+                    servers.start(bench, name, netns=ns, **options) as server:
                 before = server.hits()
                 rate, requests, errors = wrk(bench, ns, server.url(path), args)
                 row.add(name, rate)
                 bench.say(f"  {key} round {n + 1} {name}: {rate:,.0f}/s")
                 if errors:
                     row.notes.append(f"{servers.NAMES[name]}: socket errors: {errors}")
-                if before is not None and not n and not upstream:
+                if before is not None and not n:
                     share = (server.hits() - before) / requests
                     row.notes.append(f"{share:.0%} of Weir's answers came from the kernel")

@@ -21,7 +21,7 @@
 #include "upstream/upstream.h"
 #include "worker/wrk_priv.h"
 
-#define RELAY (WRK_THREADS_MAX + 4) /* as the index of a thread */
+#define RELAY (WRK_THREADS_MAX + 5) /* as the index of a thread */
 #define RELAY_BUF_BYTES (64u << 10)
 #define RELAY_ROOM_BYTES (32u << 10) /* that `out` has before a response is read on: for the longest head */
 #define RELAY_WATCH_MS 1000	     /* after which it is asked whether the client is still there */

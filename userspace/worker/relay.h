@@ -21,7 +21,7 @@
 #include "upstream/upstream.h"
 #include "worker/wrk_priv.h"
 
-#define RELAY (WRK_THREADS_MAX + 4) /* as the index of a thread */
+#define RELAY (WRK_THREADS_MAX + 5) /* as the index of a thread */
 #define RELAY_BUF_BYTES (64u << 10)
 #define RELAY_ROOM_BYTES (32u << 10) /* that `out` has before a response is read on: for the longest head */
 #define RELAY_WATCH_MS 1000	     /* after which it is asked whether the client is still there */
@@ -116,6 +116,8 @@ struct wrk_exchange {
 	unsigned retries; /* left */
 	enum relay_wait wait;
 	uint64_t deadline_ms;
+	uint64_t window_ms;   /* WAIT_CLIENT: the time that is measured */
+	uint32_t window_sent; /* what had been sent at its begin */
 	bool is_connecting;
 	bool has_moved; /* bytes, since the deadline was set */
 
@@ -219,8 +221,9 @@ bool relay_abort(struct wrk_exchange *x, bool is_reset);
 bool relay_refuse(struct wrk_exchange *x, unsigned status, const char *why);
 /* Says what happened to a request, at most a few times a second. */
 void relay_log(const struct wrk_exchange *x, const char *why);
+bool relay_is_due(const struct wrk_exchange *x, uint64_t now_ms);
 /* The deadline is over. False: the exchange has ended. */
-bool relay_expire(struct wrk_exchange *x);
+bool relay_expire(struct wrk_exchange *x, uint64_t now_ms);
 /* Sets what it waits for, and until when. */
 void relay_settle(struct wrk_exchange *x, uint64_t now_ms);
 

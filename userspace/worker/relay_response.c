@@ -79,6 +79,7 @@ static void on_head(struct wrk_exchange *x, const struct weir_reply *reply, stru
 	}
 	decide_framing(x, reply);
 	weir_date_format(weir_realtime_s(), date);
+	g.fields = &x->w->setup->pool->proxy.response_fields;
 	g.framing = x->framing;
 	g.is_keep_alive = x->is_keep_alive;
 	g.hides_tags = x->w->cached.pc.store && !x->w->setup->pool->cache.shows_tags;
@@ -121,7 +122,8 @@ static void on_end(struct wrk_exchange *x, struct weir_buf *out)
 	x->tap = NULL;
 }
 
-static void act(struct wrk_exchange *x, enum weir_codec_event e, const struct weir_codec_piece *piece)
+/* False: what is written for the client is longer than there is room for. */
+static bool act(struct wrk_exchange *x, enum weir_codec_event e, const struct weir_codec_piece *piece)
 {
 	struct weir_buf out = relay_buf_writer(&x->out_buf);
 
@@ -152,6 +154,7 @@ static void act(struct wrk_exchange *x, enum weir_codec_event e, const struct we
 		break;
 	}
 	x->out_buf.n = (uint32_t)out.n;
+	return !out.is_full;
 }
 
 /* Reads from the upstream into `in`. 1: something, 0: its end, -EAGAIN, or -errno. */
@@ -288,7 +291,8 @@ bool relay_pull_up(struct wrk_exchange *x, bool *ret_moved)
 		*ret_moved = true;
 		if (e == WEIR_CODEC_BAD)
 			return relay_fail(x, 502, piece.why);
-		act(x, e, &piece);
+		if (!act(x, e, &piece))
+			return relay_fail(x, 502, "response head too long");
 		/* nobody wants the rest */
 		if (!x->conn && !x->tap && !x->is_reply_done)
 			return relay_abort(x, false);

@@ -222,7 +222,7 @@ static void begin_wait(struct wrk_exchange *x, enum relay_wait wait, uint64_t no
 {
 	x->wait = wait;
 	x->window_ms = limit_of(x, wait);
-	x->window_sent = x->conn->sent;
+	x->window_sent = x->conn ? x->conn->sent : 0;
 	x->deadline_ms = x->window_ms ? now_ms + x->window_ms : 0;
 }
 

@@ -8,16 +8,16 @@
 #include "cache/store.h"
 #include "config/config.h"
 
-#define WEIR_FETCH_PASS_MS 10000 /* for so long nobody waits for a response that cannot be stored */
+#define WEIR_FETCH_PASS_MS 10000  /* for so long nobody waits for a response that cannot be stored */
 #define WEIR_FETCH_FAILED_MS 1000 /* after a failure nobody waits, and stale-if-error asks no more */
 
 /* Fixed after init. */
 struct weir_pool_cache {
 	const struct weir_conf_pool *pool;
 	struct weir_policy_conf policy;
-	struct weir_store *store;  /* NULL: the pool has no cache */
+	struct weir_store *store; /* NULL: the pool has no cache */
 	struct weir_cache *kernel;
-	char *params;		   /* cache_key_params and cache_bypass_cookies, separated by spaces */
+	char *params; /* cache_key_params and cache_bypass_cookies, separated by spaces */
 	char *cookies;
 };
 /* `fd`: of the region, borrowed; -1: none. `kernel` is borrowed; NULL: no kernel level. */
@@ -37,7 +37,7 @@ struct weir_fetch_request {
 	bool has_query;
 	uint16_t port;
 	const struct weir_store_key *key;
-	const uint64_t *variant;      /* as weir_store_find() gave it */
+	const uint64_t *variant;       /* as weir_store_find() gave it */
 	const struct weir_hold *stale; /* NULL, or what the origin is asked about; taken over on success */
 };
 

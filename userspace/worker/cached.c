@@ -12,7 +12,7 @@
 #include "handlers/cached.h"
 
 #define WAITERS (WRK_THREADS_MAX + 5) /* as the index of a thread */
-#define REFRESH_MS 30000	       /* until another may refresh what one did not */
+#define REFRESH_MS 30000	      /* until another may refresh what one did not */
 
 int wrk_cached_init(struct wrk_worker *w)
 {
@@ -61,7 +61,8 @@ static void let_all_go(struct wrk_worker *w, struct wrk_waiter *list)
 }
 
 /* Those that `picks` picks, out of the list. */
-static struct wrk_waiter *take_waiters(struct wrk_worker *w, bool (*picks)(const struct wrk_waiter *, void *), void *arg)
+static struct wrk_waiter *take_waiters(struct wrk_worker *w, bool (*picks)(const struct wrk_waiter *, void *),
+				       void *arg)
 {
 	struct wrk_waiter **at, *one, *taken = NULL;
 
@@ -285,8 +286,8 @@ static void refuse(struct ask *a)
 {
 	static const struct weir_str none = { NULL, 0 };
 
-	weir_response_error(&a->t->resp, &a->t->req, 504, "The request has only-if-cached, and nothing usable is stored.",
-			    NULL, none);
+	weir_response_error(&a->t->resp, &a->t->req, 504,
+			    "The request has only-if-cached, and nothing usable is stored.", NULL, none);
 }
 
 /* stale-if-error: the last fetch failed, and not long ago. */
@@ -353,7 +354,8 @@ static bool purge(struct ask *a)
 		if (weir_conf_net_has(from->items[i], &a->c->key.client))
 			break;
 	if (i == from->count) {
-		weir_response_error(&a->t->resp, &a->t->req, 403, "PURGE is not allowed from your address.", NULL, none);
+		weir_response_error(&a->t->resp, &a->t->req, 403, "PURGE is not allowed from your address.", NULL,
+				    none);
 		return true;
 	}
 	n = weir_store_purge(a->t->w->cached.pc.store, WEIR_PURGE_KEY, (struct weir_str){ a->key.text, a->key.bytes });
@@ -364,6 +366,20 @@ static bool purge(struct ask *a)
 	snprintf(why, sizeof(why), "%d removed", n);
 	weir_response_error(&a->t->resp, &a->t->req, 200, why, NULL, none);
 	return true;
+}
+
+/* Path and query, however the target was written. */
+static struct weir_str origin_form(const struct weir_request *req)
+{
+	struct weir_str t = req->target;
+	const char *at = req->form == WEIR_TARGET_ABSOLUTE ? memmem(t.p, t.n, "://", 3) : NULL;
+
+	if (!at)
+		return t;
+	at += 3;
+	while (at < t.p + t.n && *at != '/' && *at != '?')
+		at++;
+	return (struct weir_str){ at, (size_t)(t.p + t.n - at) };
 }
 
 static void watch(struct ask *a)
@@ -384,8 +400,8 @@ enum wrk_cached_step wrk_cached_serve(struct wrk_thread *t, struct wrk_conn *c, 
 	/* the main thread serves what is left at the end: the store's lock is not for it */
 	if (__atomic_load_n(&t->w->is_draining, __ATOMIC_RELAXED) && gettid() == getpid())
 		return WRK_CACHED_PASS;
-	if (!pc->store || req->form != WEIR_TARGET_ORIGIN ||
-	    weir_pool_cache_key(pc, req->host, req->target, ntohs(c->key.server_port), &a.key) < 0)
+	if (!pc->store || req->form == WEIR_TARGET_ASTERISK ||
+	    weir_pool_cache_key(pc, req->host, origin_form(req), ntohs(c->key.server_port), &a.key) < 0)
 		return WRK_CACHED_PASS;
 	a.policy = (struct weir_policy_request){
 		.method = req->method_text,

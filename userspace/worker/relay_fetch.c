@@ -13,9 +13,12 @@
 static bool is_left_out(struct weir_str name)
 {
 	static const struct weir_str fields[] = {
-		{ "If-None-Match", 13 }, { "If-Modified-Since", 17 }, { "If-Match", 8 },      { "If-Range", 8 },
-		{ "Range", 5 },		 { "Cache-Control", 13 },     { "Pragma", 6 },	      { "Expect", 6 },
-		{ "Upgrade", 7 },	 { "Content-Length", 14 },    { "Connection", 10 }, { "If-Unmodified-Since", 19 },
+		{ "If-None-Match", 13 }, { "If-Modified-Since", 17 },
+		{ "If-Match", 8 },	 { "If-Range", 8 },
+		{ "Range", 5 },		 { "Cache-Control", 13 },
+		{ "Pragma", 6 },	 { "Expect", 6 },
+		{ "Upgrade", 7 },	 { "Content-Length", 14 },
+		{ "Connection", 10 },	 { "If-Unmodified-Since", 19 },
 	};
 	size_t i;
 

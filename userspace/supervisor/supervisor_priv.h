@@ -106,7 +106,7 @@ struct sup {
 	int signal_fd;
 	int timer_fd;
 	int wake_fd;			   /* eventfd: a keeper has news in the metrics */
-	struct sup_store *stores;	   /* by pool id - 1 */
+	struct sup_store *stores;	   /* by pool id, WEIR_POOLS_MAX of them */
 	struct sup_refuser *refuser;
 	int admin_fds[2];		   /* listening; -1: none */
 	pid_t admin_pid;		   /* 0: none */

@@ -117,9 +117,9 @@ static void give_up(struct sup *s)
 		weir_closep(&s->pass_rx[i]);
 		s->pass_tx[i] = s->pass_rx[i] = -1;
 	}
-	for (i = 0; i < s->config->pools_count; i++) {
-		weir_closep(sup_store_fd(s, s->config->pools[i].id));
-		*sup_store_fd(s, s->config->pools[i].id) = -1;
+	for (i = 0; i < WEIR_POOLS_MAX; i++) {
+		weir_closep(sup_store_fd(s, (uint16_t)i));
+		*sup_store_fd(s, (uint16_t)i) = -1;
 	}
 	weir_closep(&s->wake_fd);
 	s->wake_fd = -1;

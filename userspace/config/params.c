@@ -38,8 +38,7 @@ const char *weir_attach_name(enum weir_attach a)
 	return attach_names[a];
 }
 
-/* The words of a type that is an enum. */
-static const char *const *choices(enum weir_param_type type, size_t *ret_count)
+const char *const *weir_param_choices(enum weir_param_type type, size_t *ret_count)
 {
 	switch (type) {
 	case WEIR_TYPE_ATTACH:
@@ -54,9 +53,12 @@ static const char *const *choices(enum weir_param_type type, size_t *ret_count)
 	case WEIR_TYPE_HANDLER:
 		*ret_count = ARRAY_SIZE(handler_names);
 		return handler_names;
-	default:
+	case WEIR_TYPE_CPU_ACTION:
 		*ret_count = ARRAY_SIZE(cpu_action_names);
 		return cpu_action_names;
+	default:
+		*ret_count = 0;
+		return NULL;
 	}
 }
 
@@ -169,7 +171,7 @@ static int set_percent(const struct weir_param *p, unsigned *ret, const char *te
 static int set_choice(const struct weir_param *p, unsigned *ret, const char *text)
 {
 	size_t count, i, n = 0;
-	const char *const *names = choices(p->type, &count);
+	const char *const *names = weir_param_choices(p->type, &count);
 
 	for (i = 0; i < count; i++) {
 		if (!strcmp(text, names[i])) {
@@ -312,7 +314,8 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 	case WEIR_TYPE_START_MODE:
 	case WEIR_TYPE_CPU_ACTION:
 	case WEIR_TYPE_HANDLER:
-		snprintf(buf, bytes, "%s", choices(p->type, &count)[*(const unsigned *)at]);
+		snprintf(buf, bytes, "%s",
+			 weir_param_choices(p->type, &count)[*(const unsigned *)at]);
 		break;
 	default:
 		snprintf(buf, bytes, "%s", "");

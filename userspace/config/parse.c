@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The configuration file, by libconfuse. Every value arrives in a callback while it is parsed, because only then
- * its line is known; the callbacks never fail, so that one run finds every bad value. Two habits of libconfuse 3.3
- * are worked around: comments inside a list are syntax errors and others count twice, so comments are blanked
- * first; and an unknown name ends the parse, so the file is parsed again with that name known as a dummy. */
+/* The configuration file, by libconfuse. Every value arrives in a callback while it is parsed,
+ * because only then its line is known; the callbacks never fail, so that one run finds every bad
+ * value. Habits of libconfuse 3.3 are worked around: those with comments, variables and included
+ * files in source.c; and an unknown name ends the parse, so the text is parsed again with that name
+ * known as a dummy. */
 #include "config/config_priv.h"
 
 #include <confuse.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#define FILE_BYTES_MAX (16 << 20)
 #define UNKNOWN_MAX 32
 
 /* A list in each pool that has this default: its callback runs where the section begins. No file can write it. */
@@ -168,6 +166,11 @@ static void report_unknown(const struct unknown *u)
 	const struct weir_param *best = NULL;
 	size_t i;
 
+	if (!strcmp(u->name, "include")) {
+		weir_conf_error(parse->report, parse->config->file, u->line,
+				"include is written include(\"file or pattern\"), in one line");
+		return;
+	}
 	for (i = 0; i < WEIR_PARAM__MAX; i++) {
 		const struct weir_param *p = &weir_params[i];
 
@@ -245,74 +248,24 @@ static int parse_text(const char *text)
 	return parse->has_failed ? -ENOMEM : 0;
 }
 
-static void blank_comments(char *p)
-{
-	char quote = 0;
-
-	for (; *p; p++) {
-		if (quote) {
-			if (*p == '\\' && p[1])
-				p++;
-			else if (*p == quote)
-				quote = 0;
-		} else if (*p == '"' || *p == '\'') {
-			quote = *p;
-		} else if (*p == '#' || (*p == '/' && p[1] == '/')) {
-			while (p[1] && *p != '\n')
-				*p++ = ' ';
-		} else if (*p == '/' && p[1] == '*') {
-			char *stop = strstr(p + 2, "*/");
-
-			for (stop = stop ? stop + 2 : p + strlen(p); p < stop; p++)
-				if (*p != '\n')
-					*p = ' ';
-			p--;
-		}
-	}
-}
-
-static int read_file(const char *path, char **ret)
-{
-	_cleanup_close_ int fd = -1;
-	_cleanup_free_ char *text = NULL;
-	struct stat st;
-	ssize_t n;
-
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-	if (st.st_size > FILE_BYTES_MAX)
-		return -EFBIG;
-	/* a line end of our own: fmemopen() refuses an empty file, and a comment may end without one */
-	text = calloc(1, (size_t)st.st_size + 2);
-	if (!text)
-		return -ENOMEM;
-	n = read(fd, text, (size_t)st.st_size);
-	if (n < 0)
-		return -errno;
-	text[n] = '\n';
-	*ret = TAKE_PTR(text);
-	return 0;
-}
-
 /* Forgets what a run that met an unknown name has set. */
-static int start_again(struct weir_config *c, struct weir_conf_report *report)
+static int start_again(struct weir_config *c, struct weir_conf_report *report, size_t before)
 {
-	struct weir_config fresh = { .file = TAKE_PTR(c->file) };
+	struct weir_config fresh = {
+	    .file = c->file, .spans = c->spans, .spans_count = c->spans_count};
 	struct weir_config *old = malloc(sizeof(*old));
 	int r;
 
-	if (!old) {
-		c->file = fresh.file;
+	if (!old)
 		return -ENOMEM;
-	}
 	r = weir_params_default(WEIR_SCOPE_GLOBAL, &fresh);
 	*old = *c;
 	*c = fresh;
+	old->file = NULL;
+	old->spans = NULL;
+	old->spans_count = 0;
 	weir_config_free(old);
-	weir_conf_report_fini(report);
+	weir_conf_report_cut(report, before);
 	return r;
 }
 
@@ -320,18 +273,17 @@ int weir_conf_parse(struct weir_config *c, struct weir_conf_report *report)
 {
 	struct parse state = { .config = c, .report = report };
 	_cleanup_free_ char *text = NULL;
-	size_t i;
+	size_t i, before;
 	int r;
 
-	r = read_file(c->file, &text);
+	r = weir_conf_source(c, report, &text);
 	if (r < 0)
 		return r;
-	blank_comments(text);
-
+	before = report->count;
 	parse = &state;
 	r = parse_text(text);
 	while (r == 0 && state.is_again) {
-		r = start_again(c, report);
+		r = start_again(c, report, before);
 		if (r == 0)
 			r = parse_text(text);
 	}

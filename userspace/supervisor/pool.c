@@ -45,7 +45,17 @@ void sup_pools_free(struct sup *s)
 
 struct sup_pool *sup_pool_of(const struct sup *s, const struct sup_slot *slot)
 {
-	return &s->pools[slot->pool->id - 1];
+	return sup_pool_by_id(s, slot->pool->id);
+}
+
+struct sup_pool *sup_pool_by_id(const struct sup *s, uint16_t id)
+{
+	size_t i;
+
+	for (i = 0; i < s->config->pools_count; i++)
+		if (s->config->pools[i].id == id)
+			return &s->pools[i];
+	return NULL;
 }
 
 struct sup_pool *sup_pool_find(const struct sup *s, const char *name)

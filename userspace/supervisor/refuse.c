@@ -212,7 +212,7 @@ void sup_refuser_dispatch(struct sup *s)
 	sweep(s->refuser);
 	n = epoll_wait(s->refuser->epoll_fd, events, ARRAY_SIZE(events), 0);
 	for (i = 0; i < n; i++) {
-		const struct sup_pool *p = &s->pools[(events[i].data.u64 >> 48) - 1];
+		const struct sup_pool *p = sup_pool_by_id(s, (uint16_t)(events[i].data.u64 >> 48));
 		uint16_t endpoint = (uint16_t)(events[i].data.u64 >> 32);
 		int fd = (int)(uint32_t)events[i].data.u64;
 

@@ -94,7 +94,7 @@ struct sup {
 	struct weir_metrics_slot *metrics; /* WEIR_SLOTS_MAX, shared with the workers */
 	struct sup_slot *slots;
 	size_t slots_count;
-	struct sup_pool *pools;		   /* by id - 1 */
+	struct sup_pool *pools;		   /* in the order of config->pools */
 	int pass_tx[WEIR_POOLS_MAX];	   /* by pool id; -1: none */
 	int pass_rx[WEIR_POOLS_MAX];
 	bool is_inherited[WEIR_POOLS_MAX]; /* by pool id: workers that are replaced have the other end */
@@ -155,6 +155,7 @@ enum weir_slot_state sup_slot_state(const struct sup *s, const struct sup_slot *
 int sup_pools_new(struct sup *s);
 void sup_pools_free(struct sup *s);
 struct sup_pool *sup_pool_of(const struct sup *s, const struct sup_slot *slot);
+struct sup_pool *sup_pool_by_id(const struct sup *s, uint16_t id); /* NULL: none */
 struct sup_pool *sup_pool_find(const struct sup *s, const char *name);
 enum sup_pool_state sup_pool_state(const struct sup *s, const struct sup_pool *p);
 const char *sup_pool_state_name(enum sup_pool_state state);

@@ -94,7 +94,10 @@ static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const str
 		weir_response_error(&t->resp, &t->req, 503, "The pool does not take requests now.", "Retry-After",
 				    WEIR_STR("1"));
 	} else {
-		weir_response_error(&t->resp, &t->req, 400, "No URL prefix matches.", NULL, none);
+		weir_response_error(&t->resp, &t->req, 400,
+				    prefix ? "The URL prefix is reserved: no pool has it."
+					   : "No URL prefix matches.",
+				    NULL, none);
 	}
 	return finish(t, c, false, true);
 }

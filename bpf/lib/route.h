@@ -112,7 +112,9 @@ static __noinline int weir_route_lookup(struct weir_scratch *s, const __u64 *sec
 	r->pool = 0;
 #pragma clang loop unroll(disable)
 	for (bucket = 0; bucket < WEIR_BUCKET__MAX; bucket++) {
-		struct weir_host_key k = { .endpoint = s->pkt.endpoint, .bucket = (__u8)bucket };
+		struct weir_host_key k = { .endpoint = s->pkt.endpoint,
+					     .table = s->pkt.table,
+					     .bucket = (__u8)bucket };
 		struct route_find f = { .r = r };
 		struct weir_host *host;
 

@@ -19,7 +19,8 @@ static struct weir_route_table *table;
 static void put_endpoint(const struct weir_conf_listen *l, uint8_t buckets)
 {
 	struct weir_endpoint_key k = { .addr = l->addr, .port = htons(l->port) };
-	struct weir_endpoint e = { .id = l->id, .pool = POOL_DEFAULT, .flags = WEIR_ENDPOINT_HTTP, .buckets = buckets };
+	struct weir_endpoint e = { .id = l->id, .pool = POOL_DEFAULT, .flags = WEIR_ENDPOINT_HTTP, .buckets = buckets,
+				   .table = 7 };
 	uint32_t id = l->id, word = l->port / 64;
 	uint64_t bits = 1ULL << l->port % 64;
 
@@ -53,7 +54,7 @@ static void set_up(const char *const *prefixes, size_t count)
 	}
 	config.prefixes_count = i;
 	cr_assert_eq(weir_route_build(&config, &table), 0);
-	cr_assert_eq(weir_route_compile(&config, (const uint64_t *)secrets.cache_key, &compiled), 0);
+	cr_assert_eq(weir_route_compile(&config, (const uint64_t *)secrets.cache_key, 7, &compiled), 0);
 	for (i = 0; i < compiled.routes_count; i++)
 		prog_put(prog.routes, &compiled.routes[i].key, &compiled.routes[i].value);
 	for (i = 0; i < compiled.hosts_count; i++)
@@ -177,11 +178,13 @@ Test(xdp_route, random_requests_find_what_user_space_finds)
 			unsigned endpoint = (unsigned)rand() % ARRAY_SIZE(route_listens);
 			const struct weir_conf_listen *l = &config.listens[endpoint];
 			const char *host = asked[(size_t)rand() % ARRAY_SIZE(asked)];
-			const struct weir_conf_prefix *p;
+			const struct weir_conf_prefix *p = NULL;
+			struct weir_route_found found;
 			uint16_t pool;
 
 			random_path(path, 5, false);
-			p = weir_route_find(table, l->port, &l->addr, host, strlen(host), path, strlen(path));
+			if (weir_route_find(table, l->port, &l->addr, host, strlen(host), path, strlen(path), &found))
+				p = &config.prefixes[found.id];
 			pool = ask(endpoint, host, path);
 			cr_assert_eq(pool, p ? p->pool : POOL_DEFAULT, "http://%s%s at %s: pool %u, %s", host, path,
 				     l->text, pool, p ? p->text : "none");

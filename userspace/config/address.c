@@ -255,6 +255,10 @@ static int parse_path(const char *text, struct weir_conf_prefix *p, const char *
 		*ret_why = "the path holds a query, a bad %-escape, or a character that no path has";
 		return -EINVAL;
 	}
+	if (strlen(path) > WEIR_PREFIX_PATH_MAX) {
+		*ret_why = "the path is longer than 1000 bytes";
+		return -EINVAL;
+	}
 	if (!are_segments_plain(path, &depth)) {
 		*ret_why = "the path holds an empty segment, '.' or '..'";
 		return -EINVAL;
@@ -266,7 +270,7 @@ static int parse_path(const char *text, struct weir_conf_prefix *p, const char *
 	p->path = TAKE_PTR(path);
 	return 0;
 }
-_Static_assert(WEIR_DEPTH_MAX == 16, "the message above names the limit");
+_Static_assert(WEIR_DEPTH_MAX == 16 && WEIR_PREFIX_PATH_MAX == 1000, "the messages above name the limits");
 
 int weir_conf_prefix_compare_group(const struct weir_conf_prefix *a, const struct weir_conf_prefix *b)
 {

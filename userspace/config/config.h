@@ -127,6 +127,8 @@ struct weir_conf_pool {
 	int lines[WEIR_PARAM__MAX]; /* where each parameter was set, by enum weir_param_id; see WEIR_LINE_* */
 };
 
+#define WEIR_PREFIX_PATH_MAX 1000 /* bytes of a prefix's path */
+
 struct weir_conf_prefix {
 	char *text;	      /* as written, "http://+:80/app/" */
 	enum weir_bucket bucket;

@@ -117,6 +117,18 @@ static int pin_pools(struct weir_dataplane *dp, const struct weir_config *conf)
 	return r;
 }
 
+void dp_unpin_pool(const struct weir_dataplane *dp, const char *pool)
+{
+	static const char *const suffix[] = { "tickets", "queue", "cache_s", "cache_m", "cache_l" };
+	char path[256];
+	size_t i;
+
+	for (i = 0; dp->pin_dir[0] && i < ARRAY_SIZE(suffix); i++) {
+		snprintf(path, sizeof(path), "%s/pool_%s_%s", dp->pin_dir, pool, suffix[i]);
+		(void)unlink(path);
+	}
+}
+
 /* Pins every program and map. On failure what was pinned is removed again. */
 int dp_pin(struct weir_dataplane *dp, const struct weir_config *conf)
 {

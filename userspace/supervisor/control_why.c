@@ -40,11 +40,13 @@ static void add(json_t *reasons, const char *fmt, ...)
 static const struct weir_conf_prefix *route(const struct sup *s, const struct sup_url *u, size_t listen)
 {
 	const struct weir_conf_listen *l = &s->config->listens[listen];
+	struct weir_route_found found;
 	struct weir_addr local;
 
-	if (!u->path || !sup_url_is_for(u, l, &local))
+	if (!u->path || !sup_url_is_for(u, l, &local) ||
+	    !weir_route_ask(s->routes, l->port, &local, u->host, u->host_bytes, u->path, u->path_bytes, &found))
 		return NULL;
-	return weir_route_find(s->routes, l->port, &local, u->host, u->host_bytes, u->path, u->path_bytes);
+	return &s->config->prefixes[found.id];
 }
 
 static json_t *describe_route(const struct sup *s, const struct weir_conf_listen *l, const struct weir_conf_prefix *p)

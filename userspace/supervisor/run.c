@@ -98,14 +98,13 @@ static int start(struct sup *s)
 	r = sup_lock(s);
 	if (r < 0)
 		return r;
-	r = weir_route_build(s->config, &s->routes);
-	if (r == 0)
-		r = sup_slots_new(s);
+	r = sup_takeover_find(s);
 	if (r < 0)
 		return weir_err(r, "cannot start");
-	sup_takeover_find(s);
 	sup_limits_raise();
 	r = sup_kernel_load(s);
+	if (r == 0)
+		r = sup_routes_open(s);
 	if (r == 0)
 		r = start_inside(s);
 	if (r == 0)
@@ -117,7 +116,11 @@ static int start(struct sup *s)
 	if (r < 0)
 		return r;
 	s->state->is_attached = s->dp != NULL;
+	sup_takeover_connect(s);
 	sup_privileges_drop();
+	r = sup_routes_post(s);
+	if (r < 0)
+		return r;
 	sup_pools_resume(s);
 	sup_slots_start(s);
 	sup_takeover_finish(s);
@@ -133,14 +136,14 @@ static void finish(struct sup *s)
 	s->dp = weir_dataplane_free(s->dp);
 	if (s->ipc)
 		weir_ipc_server_flush(s->ipc, 200);
-	sup_takeover_tick(s, true);
+	if (s->state)
+		sup_takeover_tick(s, true);
 	sup_cgroup_remove(s);
 	sup_refuser_free(s);
 	sup_state_free(s, true);
 	sup_unlock(s);
 	sup_pools_free(s);
 	sup_slots_free(s);
-	s->routes = weir_route_free(s->routes);
 	s->config = weir_config_free(s->config);
 	for (i = 0; i < ARRAY_SIZE(fds); i++)
 		if (*fds[i] >= 0)

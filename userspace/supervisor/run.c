@@ -99,6 +99,8 @@ static int start(struct sup *s)
 	if (r < 0)
 		return r;
 	r = sup_takeover_find(s);
+	if (r == 0)
+		r = sup_service_inherit(s);
 	if (r < 0)
 		return weir_err(r, "cannot start");
 	sup_limits_raise();
@@ -123,6 +125,7 @@ static int start(struct sup *s)
 		return r;
 	sup_pools_resume(s);
 	sup_slots_start(s);
+	sup_refuser_watch_activated(s, true);
 	sup_takeover_finish(s);
 	return 0;
 }
@@ -140,6 +143,7 @@ static void finish(struct sup *s)
 		sup_takeover_tick(s, true);
 	sup_cgroup_remove(s);
 	sup_refuser_free(s);
+	free(s->upgrade);
 	sup_state_free(s, true);
 	sup_unlock(s);
 	sup_pools_free(s);
@@ -157,7 +161,9 @@ int sup_run(const struct weir_conf_options *options)
 
 	memset(s.pass_tx, 0xff, sizeof(s.pass_tx));
 	memset(s.pass_rx, 0xff, sizeof(s.pass_rx));
+	memset(s.activated, 0xff, sizeof(s.activated));
 	s.started_at = weir_realtime_s();
+	s.loaded_ms = weir_now_ms();
 	s.options = options;
 	if (geteuid() != 0) {
 		weir_err(0, "weir run must be started as root (it attaches BPF programs and gives its workers another "
@@ -171,6 +177,7 @@ int sup_run(const struct weir_conf_options *options)
 	r = start(&s);
 	if (r == 0) {
 		announce(&s);
+		sup_service_ready(&s);
 		sup_loop_run(&s);
 	}
 	finish(&s);

@@ -82,7 +82,9 @@ int sup_sockets_open(struct sup *s)
 
 	/* where an earlier supervisor's workers listen, we join their group */
 	for (i = 0; i < s->config->listens_count; i++) {
-		r = s->is_new_endpoint[i] ? sup_socket_check(&s->config->listens[i]) : 0;
+		if (!s->is_new_endpoint[i] || s->activated[s->config->listens[i].id] >= 0)
+			continue;
+		r = sup_socket_check(&s->config->listens[i]);
 		if (r < 0)
 			return r;
 	}
@@ -120,6 +122,7 @@ void sup_sockets_close(struct sup *s)
 {
 	size_t i, j;
 
+	sup_refuser_watch_activated(s, false);
 	for (j = 0; j < s->slots_count; j++) {
 		for (i = 0; s->slots[j].listeners && i < s->config->listens_count; i++) {
 			int fd = TAKE_FD(s->slots[j].listeners[i].fd);

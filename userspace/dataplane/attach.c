@@ -155,6 +155,16 @@ static void detach_tc(unsigned ifindex, bool with_qdisc)
 	(void)bpf_tc_hook_destroy(&hook);
 }
 
+/* By the link alone: a supervisor that has started itself anew may not look at programs by their numbers. */
+void dp_drop_filter(int link)
+{
+	struct bpf_link_info info = {};
+	uint32_t bytes = sizeof(info);
+
+	if (!bpf_obj_get_info_by_fd(link, &info, &bytes) && info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex)
+		detach_tc(info.xdp.ifindex, !dp_tc_has_others(info.xdp.ifindex, TC_PRIORITY));
+}
+
 static int link_xdp(struct weir_dataplane *dp, struct dp_iface *i, unsigned mode)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode);

@@ -65,6 +65,7 @@ int dp_pin_dir(const struct weir_config *conf, char ret_dir[128]);
 /* attach.c */
 void dp_detach(struct weir_dataplane *dp);
 bool dp_iface_is_local(const char *name);
+void dp_drop_filter(int link); /* the tc filter beside an XDP link, which is about to go */
 int dp_find_cgroup(char ret_path[256]);
 
 /* filters.c: does the interface's clsact qdisc carry filters of another priority? True also when unknown. */

@@ -83,6 +83,7 @@ void dp_unlink(const char *dir, bool (*keep)(const char *name, void *arg), void 
 		fd = dp_pinned(dir, e->d_name);
 		if (fd < 0)
 			continue;
+		dp_drop_filter(fd);
 		(void)bpf_link_detach(fd);
 		close(fd);
 		(void)unlinkat(dirfd(d), e->d_name, 0);

@@ -294,6 +294,8 @@ void sup_takeover_connect(struct sup *s)
 	int r;
 
 	sup_slots_open_passes(s);
+	if (s->was_attached && !s->dp)
+		(void)weir_dataplane_clean(s->config);
 	for (i = 0; s->has_old && i < WEIR_SLOTS_MAX; i++) {
 		if (!sup_state_is_alive(&s->state->slots[i]))
 			continue;
@@ -352,8 +354,6 @@ void sup_takeover_finish(struct sup *s)
 	if (!s->has_old)
 		return;
 	s->state->reloads++;
-	if (s->was_attached && !s->dp)
-		(void)weir_dataplane_clean(s->config);
 	s->has_set_migrate = set_migrate('1');
 	for (i = 0; i < WEIR_SLOTS_MAX; i++)
 		if (s->state->slots[i].is_leaving && sup_state_is_alive(&s->state->slots[i]) &&

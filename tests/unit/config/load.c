@@ -533,3 +533,29 @@ Test(config, reserved_prefix_has_no_pool)
 	expect_finding(3, "in line 2");
 	done();
 }
+
+Test(config, unknown_sections_and_lists_do_not_hide_other_mistakes)
+{
+	cr_expect_eq(load_text("listen = { \"127.0.0.1:80\" }\n"
+			       "pol a {\n  rot = x\n}\n"
+			       "site {\n  threads = many\n}\n"
+			       "flowz = { \"a\",\n \"b\" }\n"
+			       "pool b {\n  prefixs = { \"a\",\n \"b\" }\n  handler = x\n}\nattach = x\n"),
+		     -EINVAL);
+	expect_finding(2, "did you mean pool NAME");
+	expect_finding(3, "did you mean 'root'?");
+	expect_finding(5, "unknown section 'site'");
+	expect_finding(6, "'threads' is 'many'");
+	expect_finding(8, "did you mean 'flows'?");
+	expect_finding(11, "did you mean 'prefixes'?");
+	expect_finding(13, "must be static");
+	expect_finding(15, "must be auto");
+	done();
+}
+
+Test(config, brace_that_is_missing_is_guessed)
+{
+	cr_expect_eq(load_text("pool a {\n  root = site\npool b {\n  root = site\n}\n"), -EINVAL);
+	expect_finding(3, "closing brace");
+	done();
+}

@@ -111,8 +111,8 @@ def nginx(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=2, conne
 
 @contextlib.contextmanager
 def weir(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=1, interface="lo", attach="auto",
-         cached=True, conf=None, paths=("/a/small.txt",), **_):
-    """With `conf`, a template in compare/; else by options."""
+         cached=True, conf=None, paths=("/a/small.txt",), prefixes=(), **_):
+    """With `conf`, a template in compare/; else by options. `prefixes`: for that template."""
     del name
     instance = f"weir-bench-{os.getpid()}"
     control, log = f"{bench.dir}/{instance}.sock", f"{bench.dir}/weir.log"
@@ -120,7 +120,7 @@ def weir(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=1, interf
     if conf:
         fill(f"{bench.here}/compare/{conf}", f"{bench.dir}/weir.conf", {
             "LISTEN": f"{addr}:{PORT}", "PORT": PORT, "ROOT_A": bench.root_a, "ROOT_B": bench.root_b,
-            "SLOTS": workers, "THREADS": bench.threads})
+            "SLOTS": workers, "THREADS": bench.threads, "PREFIXES": ", ".join(f'"{p}"' for p in prefixes)})
         cmd += ["-c", f"{bench.dir}/weir.conf"]
     else:
         cmd += ["--root", bench.root_a, "--listen", f"{addr}:{PORT}", "--threads", str(bench.threads)]

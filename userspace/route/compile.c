@@ -85,6 +85,9 @@ static int add_route(struct builder *b, const struct weir_conf_prefix *p, const 
 		.value = { .pool = p->pool, .id = p->id },
 	};
 	b->out.routes_count++;
+	if (group->depths >> WEIR_HOST_DEEPEST_SHIFT < depth)
+		group->depths = (group->depths & ((1U << WEIR_HOST_DEEPEST_SHIFT) - 1)) |
+				depth << WEIR_HOST_DEEPEST_SHIFT;
 	group->depths |= 1U << depth;
 	return 0;
 }

@@ -11,6 +11,7 @@ layers='
 	dataplane
 	cache
 	handlers
+	admin
 	supervisor worker cli
 '
 

@@ -77,6 +77,7 @@ struct wrk_conn {
 	uint32_t in_bytes;     /* read, not parsed; in the connection's input slot */
 	size_t scanned;	       /* see weir_request_parse() */
 	uint64_t deadline_ms;  /* CLOCK_MONOTONIC; when the sweep ends it */
+	uint64_t begun_ns;     /* CLOCK_MONOTONIC: when the head of the request in hand was complete; 0: none */
 	uint64_t since_ms;     /* in FLIGHT: when the thread took the request; atomic, the sweep looks */
 	uint64_t body_left;    /* PHASE_BODY with a Content-Length */
 	struct weir_chunked chunked;

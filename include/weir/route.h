@@ -30,10 +30,9 @@ _Static_assert(sizeof(struct weir_host_key) == 16, "weir_host_key is hashed as 1
 
 struct weir_host {
 	__u32 group;	/* names this group in weir_route_key: table << 16 | number */
-	__u32 depths;	/* bit d: some prefix of this group has d path segments ("/" has none); from
-			 * WEIR_HOST_DEEPEST_SHIFT on, the largest d */
+	__u32 depths;	/* bit d: some prefix of this group has d path segments ("/" has none); the largest d above */
 };
-#define WEIR_HOST_DEEPEST_SHIFT 24
+#define WEIR_HOST_DEEPEST_SHIFT 24 /* of `depths`, the largest d: a walk begins there */
 _Static_assert(sizeof(struct weir_host) == 8, "weir_host has no hidden padding");
 
 struct weir_route_key {

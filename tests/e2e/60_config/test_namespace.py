@@ -11,6 +11,7 @@ import urllib.parse
 import pytest
 
 from harness.servers import wait_for
+from instance import PINS, PROGRAM, run
 
 CASES = pathlib.Path(__file__).resolve().parents[2] / "unit" / "route" / "cases.h"
 POOLS = 5
@@ -198,8 +199,6 @@ pool site {{
 
 
 def test_conflicts_name_both_lines_and_https_is_refused(site, tmp_path):
-    from instance import PROGRAM, run
-
     config = tmp_path / "weir.conf"
     config.write_text(HEAD + f"""pool a {{ root = "{site.path}"
 prefixes = {{ "http://b%C3%BCcher.example:8080/" }} }}
@@ -249,5 +248,7 @@ def test_ten_thousand_prefixes_load_route_and_reload(weir, site):
     assert get(instance, "/small.txt", "h0.example")[0] == 400
     assert get(instance, "/app4321/small.txt")[0] == 400
     assert get(instance, "/small.txt", "site.example")[0] == 200
+    rows = json.loads(run("bpftool", "-j", "map", "dump", "pinned", PINS / instance.folder.name / "weir_routes").stdout)
+    assert len(rows) == COUNT + 1, "the kernel's table holds the new prefixes and none of the old ones"
     print(f"start {started:.1f} s, reload {reloaded:.1f} s")
     assert started < 20 and reloaded < 20

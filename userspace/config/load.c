@@ -283,7 +283,8 @@ static int fill(struct weir_config *c, const struct weir_conf_options *o, struct
 		if (r == -ENOMEM || r == -EBADMSG)
 			return r;
 		if (r < 0) {
-			weir_conf_error(report, c->file, 0, "cannot be read: %s", strerror(-r));
+			weir_conf_error(report, c->file, 0, "cannot be read: %s",
+					r == -EINVAL ? "it is no regular file" : strerror(-r));
 			return -ENOENT;
 		}
 	}

@@ -248,7 +248,7 @@ static int include_one(struct source *s, const struct reader *r, const char *pat
 	put(s, '\n');
 	e = read_into(s, path, r->depth + 1);
 	if (e < 0 && e != -ENOMEM) {
-		weir_conf_error(s->report, s->config->file, at, "include: '%s' cannot be read: %s", path, strerror(-e));
+		weir_conf_error(s->report, s->config->file, at, "include: '%s' cannot be read: %s", path, e == -EINVAL ? "it is no regular file" : strerror(-e));
 		e = 0;
 	}
 	return e;

@@ -407,6 +407,8 @@ int weir_dataplane_attach(struct weir_dataplane *dp, const struct weir_config *c
 		dp_detach(dp);
 		return r;
 	}
+	if (dp_pin_pools(dp, conf) < 0)
+		weir_warn("the maps of the pools cannot be pinned: the next supervisor will replace their workers");
 	/* interfaces that an earlier instance used and this one does not */
 	if (dp->pin_dir[0]) {
 		dp_unlink(dp->pin_dir, is_used, dp);

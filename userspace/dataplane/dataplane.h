@@ -42,6 +42,10 @@ int weir_dataplane_load(const struct weir_config *conf, const bool *is_kept, str
 struct weir_dataplane *weir_dataplane_free(struct weir_dataplane *dp);
 DEFINE_CLEANUP(struct weir_dataplane *, weir_dataplane_free)
 
+/* Frees it and leaves what is attached and pinned to an earlier instance's workers, and to the next supervisor. Takes NULL,
+ * returns NULL. */
+struct weir_dataplane *weir_dataplane_leave(struct weir_dataplane *dp);
+
 /* Maps that a worker of `pool` inherits: ret_cache[WEIR_CLASS__MAX], ret_tickets, ret_queue. Owned by the dataplane. */
 void weir_dataplane_pool_fds(struct weir_dataplane *dp, uint16_t pool, int *ret_cache, int *ret_tickets,
 			     int *ret_queue);

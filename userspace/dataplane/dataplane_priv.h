@@ -48,6 +48,8 @@ void dp_maps_close_pools(struct weir_dataplane *dp);
 
 /* pin.c: pins are for people with bpftool and for the next start; without bpffs there are none. */
 int dp_pin(struct weir_dataplane *dp, const struct weir_config *conf);
+/* What belongs to each pool, in the place of what a pool of that name had: once nothing can fail any more. */
+int dp_pin_pools(struct weir_dataplane *dp, const struct weir_config *conf);
 void dp_pin_link(const struct weir_dataplane *dp, const char *name, int fd);
 int dp_pinned(const char *dir, const char *name); /* a descriptor, or -errno */
 /* Links: takes those that are pinned off their hooks, but for `keep` (pin names; may be NULL). */

@@ -170,6 +170,21 @@ int weir_dataplane_load(const struct weir_config *conf, const bool *is_kept, str
 	return 0;
 }
 
+struct weir_dataplane *weir_dataplane_leave(struct weir_dataplane *dp)
+{
+	size_t i;
+
+	for (i = 0; dp && i < dp->ifaces_count; i++)
+		weir_closep(&dp->ifaces[i].xdp_link);
+	if (!dp)
+		return NULL;
+	dp->ifaces_count = 0;
+	weir_closep(&dp->sock_link);
+	dp->sock_link = -1;
+	dp->pin_dir[0] = '\0';
+	return weir_dataplane_free(dp);
+}
+
 struct weir_dataplane *weir_dataplane_free(struct weir_dataplane *dp)
 {
 	if (!dp)

@@ -92,14 +92,14 @@ void dp_unlink(const char *dir, bool (*keep)(const char *name, void *arg), void 
 		closedir(d);
 }
 
-static int pin_pools(struct weir_dataplane *dp, const struct weir_config *conf)
+int dp_pin_pools(struct weir_dataplane *dp, const struct weir_config *conf)
 {
 	static const char *const suffix[] = { "cache_s", "cache_m", "cache_l" };
 	char name[64];
 	size_t i;
 	int c, r = 0;
 
-	for (i = 0; i < conf->pools_count && r >= 0; i++) {
+	for (i = 0; dp->pin_dir[0] && i < conf->pools_count && r >= 0; i++) {
 		const struct weir_conf_pool *p = &conf->pools[i];
 		const struct dp_pool *dpp = &dp->pools[p->id];
 
@@ -159,8 +159,6 @@ int dp_pin(struct weir_dataplane *dp, const struct weir_config *conf)
 		if (r >= 0)
 			r = pin_fd(dp->pin_dir, bpf_program__name(prog), bpf_program__fd(prog));
 	}
-	if (r >= 0)
-		r = pin_pools(dp, conf);
 	if (r >= 0)
 		r = pin_fd(dp->pin_dir, "refusals", dp->pools[0].cache[0]);
 	if (r < 0) {

@@ -28,6 +28,21 @@ static void add(json_t *findings, const char *fmt, ...)
 	json_array_append_new(findings, json_string(text));
 }
 
+static void check_admin(const struct sup *s, const struct weir_config *c, json_t *findings)
+{
+	struct weir_conf_listen at[2];
+	const char *why;
+	int i, n = 0;
+
+	if (c->admin && *c->admin && (!s->config->admin || strcmp(c->admin, s->config->admin) != 0))
+		n = weir_conf_listen_parse(c->admin, at, &why);
+	if (n < 0)
+		add(findings, "admin = \"%s\": %s", c->admin, why);
+	for (i = 0; i < n; i++)
+		if (sup_socket_check(&at[i]) < 0)
+			add(findings, "cannot serve admin on %s; the log says why", at[i].text);
+}
+
 /* What would stop the next start half-way: it would be too late then. */
 static bool can_take(const struct sup *s, const struct weir_config *c, json_t *findings)
 {
@@ -43,6 +58,7 @@ static bool can_take(const struct sup *s, const struct weir_config *c, json_t *f
 		    p ? why : "words");
 		return false;
 	}
+	check_admin(s, c, findings);
 	for (i = 0; i < c->listens_count; i++)
 		if (p->is_new_endpoint[i] && sup_socket_check(&c->listens[i]) < 0)
 			add(findings, "cannot listen on %s; the log says why", c->listens[i].text);

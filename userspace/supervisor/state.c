@@ -179,8 +179,7 @@ static int make(const char *path, void **ret)
 	return 0;
 }
 
-/* What this instance is from now on. Keepers that it has not kept are leaving. */
-static void note_instance(struct sup *s)
+void sup_state_commit(struct sup *s)
 {
 	const struct weir_config *c = s->config;
 	struct sup_state *st = s->state;
@@ -204,6 +203,7 @@ static void note_instance(struct sup *s)
 		snprintf(st->endpoints[c->listens[i].id], sizeof(st->endpoints[0]), "%s", c->listens[i].text);
 	st->flows = c->flows;
 	st->attach = c->attach;
+	st->started_at = s->started_at;
 	st->is_attached = s->dp != NULL;
 	st->last_pool = s->last_pool;
 	snprintf(st->name, sizeof(st->name), "%s", c->name);
@@ -236,9 +236,7 @@ int sup_state_new(struct sup *s)
 		s->state->version = SUP_STATE_VERSION;
 		s->state->abi = WEIR_ABI_VERSION;
 	}
-	s->state->started_at = s->started_at;
 	s->metrics = (struct weir_metrics_slot *)((char *)s->state + sup_state_metrics_at());
-	note_instance(s);
 	clear_metrics(s);
 	/* Workers could tell the next supervisor which processes to signal: they get the metrics only. */
 	return madvise(s->state, sup_state_metrics_at(), MADV_DONTFORK) < 0 ? -errno : 0;

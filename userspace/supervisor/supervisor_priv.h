@@ -143,6 +143,8 @@ uint64_t sup_sockets_queued(const struct sup *s, const struct sup_slot *slot);
 /* state.c: a file beside the control socket that is mapped by the supervisor: who the keepers are and which of their
  * descriptors are which, for the next supervisor; behind it the metrics, which the workers share. */
 int sup_state_new(struct sup *s);
+/* This is what the instance is from now on; keepers that it has not kept are leaving. */
+void sup_state_commit(struct sup *s);
 void sup_state_free(struct sup *s, bool is_over); /* is_over: removes the file */
 void sup_state_note_slot(struct sup *s, uint32_t number);
 

@@ -194,7 +194,7 @@ static void say_what(struct sup *s)
 /* Maps what an earlier supervisor left, if any of its keepers lives. */
 static void find_state(struct sup *s)
 {
-	size_t bytes;
+	size_t bytes, i;
 	void *p;
 	int r = sup_state_map(s->config->control, &p, &bytes);
 
@@ -205,11 +205,15 @@ static void find_state(struct sup *s)
 				  s->config->control);
 		return;
 	}
-	if (!count_alive(p)) {
+	s->state = p;
+	for (i = 0; i < WEIR_SLOTS_MAX; i++)
+		if (s->state->slots[i].pool_id >= WEIR_POOLS_MAX)
+			s->state->slots[i] = (struct sup_state_slot){ .keeper = 0 };
+	if (!count_alive(s->state)) {
 		(void)munmap(p, bytes);
+		s->state = NULL;
 		return;
 	}
-	s->state = p;
 	s->has_old = true;
 	s->was_attached = s->state->is_attached;
 }
@@ -255,7 +259,8 @@ void sup_takeover_inherit(struct sup *s)
 
 	for (i = 0; s->has_old && i < WEIR_SLOTS_MAX; i++) {
 		const struct sup_state_slot *st = &s->state->slots[i];
-		const struct sup_pool *p = st->is_leaving && sup_state_is_alive(st) ? sup_pool_find(s, st->pool) : NULL;
+		bool is_replaced = sup_state_is_alive(st) && !s->is_kept[st->pool_id];
+		const struct sup_pool *p = is_replaced ? sup_pool_find(s, st->pool) : NULL;
 		_cleanup_close_ int pidfd = -1, tx = -1, rx = -1;
 
 		if (!p || s->pass_tx[p->conf->id] >= 0)

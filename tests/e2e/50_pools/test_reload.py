@@ -6,6 +6,7 @@ import signal
 
 from harness import net, servers
 from harness.pool_client import Load, wrong
+from instance import PROGRAM, run
 from pooling import DEBUG, HIT, MISS, write_config
 from test_supervisor_death import killable, under_load
 
@@ -157,6 +158,30 @@ def test_address_that_is_taken_changes_nothing():
         finally:
             holder.terminate()
             holder.wait()
+
+
+def test_start_that_fails_leaves_the_workers_of_a_killed_supervisor_alone():
+    with killable(debug="", files="", plain="") as it:
+        it.warm()
+        workers = {name: it.worker(name) for name in ("debug", "files", "plain")}
+        holder = it.pair.server.popen("nc", "-l", "-k", net.SERVER_IP4, str(OTHER_PORT))
+        try:
+            servers.wait_for("nc listens", lambda: str(OTHER_PORT) in it.pair.server.sh("ss", "-tln"))
+            it.kill()
+            change(it, with_listen(it.config, f"{net.SERVER_IP4}:{OTHER_PORT}"))
+            done = run(*it.pair.server.argv(PROGRAM, "run", "-c", it.folder / "weir.conf", "--control", it.weir.control),
+                       check=False)
+            assert done.returncode == 1 and "serve on" in done.stderr, done.stderr
+        finally:
+            holder.terminate()
+            holder.wait()
+        for path in (HIT, MISS, f"{DEBUG}/sleep/0"):
+            assert it.get(path)[0] == 200
+        change(it, it.config)
+        it.again()
+        assert {name: it.wait_worker(name) for name in workers} == workers
+        before = it.stats("files")["hits"]
+        assert it.get(HIT)[0] == 200 and it.stats("files")["hits"] == before + 1
 
 
 def test_stopped_pool_stays_stopped_and_kernel_settings_change():

@@ -27,7 +27,7 @@ static void run_and_change(size_t pools_count, const char *const *names)
 	config.prefixes_count = 2;
 	sup.listens_of[1] = sup.listens_of[2] = 1;
 	sup.last_pool = 2;
-	cr_assert_eq(sup_state_new(&sup), 0);
+	sup_state_commit(&sup);
 	for (i = 0; i < SLOTS; i++)
 		sup_state_note_slot(&sup, (uint32_t)i);
 	two[0] = listens[0];

@@ -86,6 +86,7 @@ static inline void pools_init(void)
 	memset(sup.activated, 0xff, sizeof(sup.activated));
 	if (sup_slots_new(&sup) < 0 || sup_state_new(&sup) < 0 || sup_pools_new(&sup) < 0 || sup_refuser_new(&sup) < 0)
 		abort();
+	sup_state_commit(&sup);
 	for (i = 0; i < SLOTS; i++)
 		start_keeper(i);
 }

@@ -65,7 +65,8 @@ def in_traffic(bench, server_kind, program):
 def many_prefixes():
     half = range((MANY - 1) // 2 + 1)
     hosts = [f"http://h{n}.example:{servers.PORT}/" for n in half]
-    return (hosts + [f"http://*:{servers.PORT}/app{n}/" for n in half])[:MANY - 1]
+    texts = (hosts + [f"http://*:{servers.PORT}/app{n}/" for n in half])[:MANY - 1]
+    return ", ".join(f'"{text}"' for text in texts)
 
 
 def by_test_run(bench, **options):
@@ -97,7 +98,7 @@ def run(bench, key):
     for _ in range(bench.rounds):
         with bench.guard(f"{key}, test run"):
             r = by_test_run(bench)
-            many = by_test_run(bench, conf="many.conf", prefixes=many_prefixes())
+            many = by_test_run(bench, conf="many.conf", values={"PREFIXES": many_prefixes()})
             rows["route"].add("weir", max(many["hit"]["median"] - r["hit"]["median"], 0))
             rows["route"].notes.append(f"median of a hit {many['hit']['median']} ns, less {r['hit']['median']} ns with "
                                        "one pool that has everything")

@@ -42,7 +42,7 @@ static void print_kind(const struct weir_param *p, FILE *out)
 		fputs("percentage", out);
 		break;
 	case WEIR_TYPE_PATH:
-		fputs("directory", out);
+		fputs("path", out);
 		break;
 	case WEIR_TYPE_LISTENS:
 		fputs("{ \"ADDR:PORT\", ... }", out);

@@ -29,7 +29,7 @@ static const char *const cpu_action_names[] = { "no_action", "kill", "throttle" 
 static const struct {
 	const char *name;
 	unsigned long ms;
-} units[] = { { "ms", 1 }, { "s", 1000 }, { "", 1000 }, { "min", 60000 }, { "h", 3600000 } };
+} units[] = { { "ms", 1 }, { "s", 1000 }, { "", 1000 }, { "min", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
 
 /* what the last failed weir_param_set() expected; supervisor and command line have one thread */
 static char why_text[160];

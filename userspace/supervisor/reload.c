@@ -128,8 +128,10 @@ void sup_reload_now(struct sup *s)
 	if (r == 0) {
 		weir_info("reload: starting anew with the configuration as it is now");
 		(void)sigprocmask(SIG_SETMASK, &s->signals_before, NULL);
+		sup_service_pass_on(s, true);
 		execv("/proc/self/exe", args);
 		r = -errno;
+		sup_service_pass_on(s, false);
 	}
 	weir_err(r, "reload is not possible; nothing has changed");
 }

@@ -241,6 +241,8 @@ void sup_stop(struct sup *s);
 
 /* service.c: systemd, where it is. */
 int sup_service_inherit(struct sup *s); /* logs */
+/* Before this process becomes another program, which inherits the sockets in its turn; off: it has not. */
+void sup_service_pass_on(const struct sup *s, bool is_on);
 void sup_service_ready(const struct sup *s);
 void sup_service_stopping(void);
 void sup_service_tick(void);

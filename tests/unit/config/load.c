@@ -559,3 +559,46 @@ Test(config, brace_that_is_missing_is_guessed)
 	expect_finding(3, "closing brace");
 	done();
 }
+
+Test(config, each_unit_of_time_and_size_is_understood)
+{
+	static const struct {
+		const char *time, *size;
+		unsigned ms, kb;
+	} cases[] = {
+		{ "50ms", "1", 50, 1 },	       { "1s", "1K", 1000, 1 },	    { "2", "2k", 2000, 2 },
+		{ "3min", "3M", 180000, 3072 }, { "4h", "1G", 14400000, 1 << 20 }, { "1d", "0", 86400000, 0 },
+	};
+	char text[512];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		snprintf(text, sizeof(text),
+			 "listen = { \"127.0.0.1:80\" }\npool a { root = site prefixes = { \"http://*:80/\" }\n"
+			 "queue_timeout = %s memory_limit = %s }\n",
+			 cases[i].time, cases[i].size);
+		cr_assert_eq(load_text(text), 0, "%s", text);
+		cr_expect_eq(config->pools[0].queue_timeout_ms, cases[i].ms, "%s", cases[i].time);
+		cr_expect_eq(config->pools[0].memory_limit_kb, cases[i].kb, "%s", cases[i].size);
+		done();
+	}
+}
+
+Test(config, bad_units_are_refused)
+{
+	static const char *const bad[] = {
+		"queue_timeout = 3m", "queue_timeout = 2d", "queue_timeout = -1s", "queue_timeout = 99999999999999999999s",
+		"memory_limit = 1T",  "memory_limit = 1KB", "memory_limit = 5000G", "memory_limit = K",
+	};
+	char text[512];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(text, sizeof(text),
+			 "listen = { \"127.0.0.1:80\" }\npool a { root = site prefixes = { \"http://*:80/\" }\n%s }\n",
+			 bad[i]);
+		cr_expect_eq(load_text(text), -EINVAL, "%s", bad[i]);
+		expect_finding(3, "must be a ");
+		done();
+	}
+}

@@ -64,7 +64,7 @@ static int make_pool(struct weir_dataplane *dp, const struct weir_conf_pool *p)
 	struct dp_pool *dpp = &dp->pools[p->id];
 	int r, c;
 
-	r = add_inner(dp, dp->skel->maps.weir_tickets, dp->skel->maps.weir_type_t, p->id, 't', WEIR_TICKETS,
+	r = add_inner(dp, dp->skel->maps.weir_tickets, dp->skel->maps.weir_type_t, p->id, 't', WEIR_TICKET_BUCKETS,
 		      &dpp->tickets);
 	if (r >= 0)
 		r = add_inner(dp, dp->skel->maps.weir_queues, dp->skel->maps.weir_type_q, p->id, 'q', 1,

@@ -84,8 +84,8 @@ json_t *sup_pool_json(const struct sup *s, const struct sup_pool *p)
  */
 static json_t *settings_json(const struct sup *s, const struct weir_conf_pool *c)
 {
-	json_t *j = json_object();
-	char value[4200];
+	json_t *j = json_object(), *value, *row;
+	char text[4200];
 	const char *file;
 	size_t i, k;
 	int line;
@@ -95,22 +95,21 @@ static json_t *settings_json(const struct sup *s, const struct weir_conf_pool *c
 
 		if (p->scope != WEIR_SCOPE_POOL || p->type == WEIR_TYPE_PREFIXES)
 			continue;
-		line = weir_conf_line(s->config, c->lines[i], &file);
 		if (p->type == WEIR_TYPE_WORDS) {
 			const struct weir_conf_words *w = weir_param_words(p, c);
-			json_t *list = json_array();
 
+			value = json_array();
 			for (k = 0; k < w->count; k++)
-				json_array_append_new(list, json_string(w->items[k]));
-			json_object_set_new(j, p->name,
-					    json_pack("{s:o, s:i, s:s}", "value", list, "line",
-						      line, "file", file ? file : ""));
-			continue;
+				json_array_append_new(value, json_string(w->items[k]));
+		} else {
+			weir_param_format(p, c, text, sizeof(text));
+			value = json_string(text);
 		}
-		weir_param_format(p, c, value, sizeof(value));
-		json_object_set_new(j, p->name,
-				    json_pack("{s:s, s:i, s:s}", "value", value, "line", line,
-					      "file", file ? file : ""));
+		line = weir_conf_line(s->config, c->lines[i], &file);
+		row = json_pack("{s:o, s:i}", "value", value, "line", line);
+		if (line > 0 && file)
+			json_object_set_new(row, "file", json_string(file));
+		json_object_set_new(j, p->name, row);
 	}
 	return j;
 }

@@ -46,6 +46,7 @@ struct sup_state {
 	uint32_t reloads;      /* takeovers and reloads since the instance began */
 	uint16_t routes;       /* number of the route table that the kernel side has, see weir/route.h */
 	uint16_t last_pool;    /* the id that was given last: ids of pools that are gone are not used again at once */
+	uint32_t has_set_migrate; /* tcp_migrate_req was off: whoever sees the drain end sets it back */
 	char name[64];	       /* of the instance: of its pins */
 	char reloaded[256];    /* what the last reload did, for people */
 	struct sup_state_pool pools[WEIR_POOLS_MAX];

@@ -359,7 +359,9 @@ void sup_takeover_finish(struct sup *s)
 	if (!s->has_old)
 		return;
 	s->state->reloads++;
-	s->has_set_migrate = set_migrate('1');
+	/* the supervisor before may have been replaced, or killed, in the midst of its own drain */
+	s->has_set_migrate = set_migrate('1') || s->state->has_set_migrate;
+	s->state->has_set_migrate = s->has_set_migrate;
 	for (i = 0; i < WEIR_SLOTS_MAX; i++)
 		if (s->state->slots[i].is_leaving && sup_state_is_alive(&s->state->slots[i]) &&
 		    end_old(s, &s->state->slots[i]) == 0)
@@ -387,6 +389,8 @@ void sup_takeover_tick(struct sup *s, bool is_over)
 		return;
 	if (s->has_set_migrate)
 		(void)set_migrate('0');
+	s->has_set_migrate = false;
+	s->state->has_set_migrate = 0;
 	for (i = 0; i < WEIR_SLOTS_MAX; i++) {
 		struct sup_state_slot *st = &s->state->slots[i];
 

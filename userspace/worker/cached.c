@@ -166,7 +166,7 @@ static bool park(struct wrk_thread *t, struct wrk_conn *c, struct weir_str rest,
 struct ask {
 	struct wrk_thread *t;
 	struct wrk_conn *c;
-	const struct weir_conf_prefix *prefix;
+	const struct weir_route_found *prefix;
 	struct weir_str rest;
 	struct weir_policy_request policy;
 	struct weir_fetch_request fetch;
@@ -388,7 +388,7 @@ static void watch(struct ask *a)
 		a->t->fetch = NULL;
 }
 
-enum wrk_cached_step wrk_cached_serve(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+enum wrk_cached_step wrk_cached_serve(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 				      struct weir_str rest)
 {
 	struct weir_pool_cache *pc = &t->w->cached.pc;

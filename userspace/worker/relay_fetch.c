@@ -93,7 +93,7 @@ static int begin(struct wrk_thread *t, const struct weir_codec_call *call, struc
 	return 0;
 }
 
-int wrk_relay_fetch(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+int wrk_relay_fetch(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 		    struct weir_str rest, const struct weir_object_view *about, struct weir_fetch *f)
 {
 	_cleanup_free_ struct weir_request *req = malloc(sizeof(*req));

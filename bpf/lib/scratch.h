@@ -54,6 +54,13 @@ struct weir_pkt {
 #define WEIR_TCP_ACK 0x10
 #define WEIR_TCP_URG 0x20
 
+enum weir_ask {
+	WEIR_ASK_TAG = 1,	 /* If-None-Match */
+	WEIR_ASK_SINCE = 2,	 /* If-Modified-Since */
+	WEIR_ASK_CONDITIONS = WEIR_ASK_TAG | WEIR_ASK_SINCE,
+	WEIR_ASK_DIRECTIVES = 4, /* Cache-Control or Pragma */
+};
+
 /* A parsed request head; offsets into head[]. */
 struct weir_req {
 	__u32 at;	     /* next byte of the parser */
@@ -66,6 +73,9 @@ struct weir_req {
 	__u32 token_bytes;
 	__u64 token;	     /* first bytes of the list token under the cursor, lower case; in Host: the port */
 	__u32 slashes;	     /* path segments counted so far */
+	__u32 tag_at;	     /* value of If-None-Match; once the head is read, its opaque-tag with quotes */
+	__u32 tag_bytes;
+	__u32 since_at;	     /* value of If-Modified-Since: a date, nothing more is known of it */
 	__u8 state;
 	__u8 miss;	     /* enum weir_miss: first reason why XDP must not answer */
 	__u8 is_head;	     /* method HEAD */
@@ -81,7 +91,9 @@ struct weir_req {
 	__u16 token_rest;    /* the last two bytes behind those */
 	__u16 pool;
 	__u8 is_routed;	     /* pool is a prefix's, not the endpoint's default */
-	__u8 pad[7];
+	__u8 asks;	     /* enum weir_ask: what the entry must be asked before it is sent */
+	__u8 refused;	     /* set of codings with weight 0 */
+	__u8 pad[1];
 	/* not cleared for each request */
 	__u16 slash[WEIR_DEPTH_MAX + 3];
 	__u64 digest[2];     /* cache key */
@@ -99,7 +111,8 @@ struct weir_scratch {
 	__u32 feed_at;	       /* what it is fed: bytes of head[] or of the host */
 	__u32 feed_bytes;
 	__u32 out_bytes;
-	__u32 pad;
+	__u32 age_sum;	       /* of age[], as in cache entries */
+	__u8 age[16];	       /* the Age value of an answer */
 	__u8 out[WEIR_OUT_MAX];		   /* headers of the reply */
 	__u8 csum[512 + 8];		   /* a chunk of a large segment */
 	__u8 head[WEIR_HEAD_MAX + 64];	   /* TCP segment, then slack for whole-word reads */

@@ -52,6 +52,22 @@ static bool is_same_digest(const struct weir_req *x, uint8_t encodings)
 	return !memcmp(k.digest, x->digest, sizeof(k.digest));
 }
 
+/* The same tag, or the same date, which counts only where there is no tag. */
+static bool agrees_on_conditions(const struct weir_req *x)
+{
+	struct weir_str tag;
+
+	if (!!(x->asks & WEIR_ASK_TAG) != weir_request_has(&request, WEIR_FIELD_IF_NONE_MATCH) ||
+	    !!(x->asks & WEIR_ASK_SINCE) != weir_request_has(&request, WEIR_FIELD_IF_MODIFIED_SINCE))
+		return false;
+	if (x->asks & WEIR_ASK_TAG)
+		return weir_cache_one_tag(request.fields[WEIR_FIELD_IF_NONE_MATCH], &tag) &&
+		       is_same(tag, (const char *)scratch->head + x->tag_at, x->tag_bytes);
+	return !(x->asks & WEIR_ASK_SINCE) ||
+	       is_same(weir_str_trim(request.fields[WEIR_FIELD_IF_MODIFIED_SINCE]),
+		       (const char *)scratch->head + x->since_at, WEIR_DATE_BYTES);
+}
+
 /* NULL: the worker's parser agrees; else in what it does not. */
 static const char *disagreement(const struct heads *h)
 {
@@ -81,6 +97,8 @@ static const char *disagreement(const struct heads *h)
 		return "body";
 	if (weir_encoding_classify(request.fields[WEIR_FIELD_ACCEPT_ENCODING], &encodings) || encodings != x->encodings)
 		return "encodings";
+	if (!agrees_on_conditions(x))
+		return "conditions";
 	if (!x->is_head && (!weir_cache_is_plain(&request, &again) || again != encodings))
 		return "what is plain";
 	return is_same_digest(x, encodings) ? NULL : "digest";

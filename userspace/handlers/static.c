@@ -199,15 +199,16 @@ static bool answer_conditions(struct weir_static *s, const struct weir_request *
 			      struct weir_response *resp)
 {
 	struct weir_range ranges[WEIR_HTTP_RANGES_MAX];
-	struct weir_head_marks marks;
 	int64_t now = weir_realtime_s();
 	int n;
 
 	switch (weir_cond_check(req, f->etag, f->modified, now)) {
 	case 304:
-		weir_response_begin(resp, 304, &marks);
-		describe(resp, f);
-		weir_response_end(resp, &marks);
+		resp->status = 304;
+		resp->head = f->cond_head;
+		resp->head_bytes = f->cond_bytes;
+		resp->date_off = f->cond_marks.date_off;
+		resp->conn_off = f->cond_marks.conn_off;
 		return true;
 	case 412:
 		weir_response_error(resp, req, 412, NULL, NULL, (struct weir_str){ NULL, 0 });
@@ -278,27 +279,35 @@ static void answer_options(struct weir_response *resp)
 	weir_response_end(resp, &marks);
 }
 
+/* Until the file changes. Of a file that is too large for the kernel cache only the head: for HEAD, and for who has it
+ * already. */
+static void publish(struct weir_static *s, const struct weir_call *call, struct static_file *f)
+{
+	bool is_whole = f->body && f->head_bytes + f->bytes <= WEIR_BYTES_L;
+	struct weir_cache_image image = {
+		.head = { f->head, f->head_bytes, f->marks.date_off, f->marks.conn_off, 0 },
+		.not_modified = { f->cond_head, f->cond_bytes, f->cond_marks.date_off, f->cond_marks.conn_off, 0 },
+		.etag = f->etag,
+		.modified = { f->modified_text, sizeof(f->modified_text) },
+		.body = f->body,
+		.body_bytes = f->bytes,
+		.flags = WEIR_ENTRY_IGNORE_REQUEST | (is_whole ? 0 : WEIR_ENTRY_HEAD_ONLY),
+	};
+
+	(void)weir_cache_publish(s->cache, &f->item, call->req, call->endpoint, &image);
+}
+
 static void answer_file(struct weir_static *s, const struct weir_call *call, struct static_file *f,
 			struct weir_response *resp)
 {
-	struct weir_cache_image image = {
-		.head = f->head,
-		.head_bytes = f->head_bytes,
-		.date_off = f->marks.date_off,
-		.conn_off = f->marks.conn_off,
-		.body = f->body,
-		.body_bytes = (uint32_t)f->bytes,
-	};
-
 	bool is_answered = has_conditions(call->req) && answer_conditions(s, call->req, f, resp);
 
 	resp->owner = f;
 	resp->release = release_file;
-	if (is_answered)
-		return;
-	answer_whole(resp, call->req, f);
-	if (f->body && weir_cache_is_on(s->cache))
-		(void)weir_cache_publish(s->cache, &f->item, call->req, call->endpoint, &image);
+	if (!is_answered)
+		answer_whole(resp, call->req, f);
+	if (weir_cache_is_on(s->cache))
+		publish(s, call, f);
 }
 
 void weir_static_serve(struct weir_static *s, const struct weir_call *call, struct weir_response *resp)

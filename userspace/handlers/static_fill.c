@@ -66,6 +66,19 @@ static int read_all(int fd, uint64_t bytes, void **ret)
 	return 0;
 }
 
+/* The 304 response's head. */
+static void describe_unmodified(struct static_file *f)
+{
+	struct weir_buf head = { .p = f->cond_head, .cap = sizeof(f->cond_head) };
+
+	weir_head_begin(&head, 304, &f->cond_marks);
+	weir_head_field(&head, "Last-Modified", (struct weir_str){ f->modified_text, sizeof(f->modified_text) });
+	weir_head_field(&head, "ETag", f->etag);
+	weir_head_field(&head, "Accept-Ranges", WEIR_STR("bytes"));
+	weir_head_end(&head, &f->cond_marks);
+	f->cond_bytes = (uint16_t)head.n;
+}
+
 /* The 200 response's head, and the values that others need. */
 static void describe(struct weir_static *s, struct static_file *f, const struct stat *st, const char *name)
 {
@@ -91,6 +104,7 @@ static void describe(struct weir_static *s, struct static_file *f, const struct 
 	weir_head_field(&head, "Accept-Ranges", WEIR_STR("bytes"));
 	weir_head_end(&head, &f->marks);
 	f->head_bytes = (uint16_t)head.n;
+	describe_unmodified(f);
 }
 
 /* Takes the open file over. -ESTALE: it changed while it was read. */

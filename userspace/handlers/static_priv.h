@@ -50,6 +50,9 @@ struct static_file {
 	char head[640];		  /* of the 200 response */
 	uint16_t head_bytes;
 	struct weir_head_marks marks;
+	char cond_head[WEIR_COND_BYTES]; /* of the 304 response */
+	uint16_t cond_bytes;
+	struct weir_head_marks cond_marks;
 
 	/* under weir_static.lock */
 	bool is_listed;		  /* in LRU list and links: changes are noticed */

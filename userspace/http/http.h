@@ -134,9 +134,13 @@ int weir_cond_check(const struct weir_request *r, struct weir_str etag, int64_t 
 /* Whether Range applies: there is no If-Range, or it matches strongly. */
 bool weir_cond_range_applies(const struct weir_request *r, struct weir_str etag, int64_t modified, int64_t now);
 
-/* Accept-Encoding as the kernel side classifies it: a list of plain codings becomes a set of enum weir_encoding.
- * -EINVAL: has weights, '*', or a coding that has no bit; such a request is never answered by the kernel. */
+/* Accept-Encoding as the kernel side classifies it: the set of enum weir_encoding that the client accepts, with any weight
+ * but 0. Codings that have no bit, "identity" and "*" add nothing. A response must be coded with nothing else to be right
+ * for all clients of a set. -EINVAL: malformed, or identity refused ("identity;q=0", "*;q=0"); such a request is never
+ * answered by the kernel. */
 int weir_encoding_classify(struct weir_str value, uint8_t *ret_set);
+/* enum weir_encoding of a coding's name; 0: it has no bit. */
+uint8_t weir_encoding_bit(struct weir_str name);
 
 /* "Not Found"; "Unknown" for what has none. */
 const char *weir_status_reason(unsigned status);

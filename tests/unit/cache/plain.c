@@ -32,7 +32,16 @@ static const struct {
 	{ "GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\n\r\n", false },
 	{ "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", false },
 	{ "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\n", false },
-	{ "GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip;q=0\r\n\r\n", false },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip;q=0\r\n\r\n", true },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: *;q=0\r\n\r\n", false },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: W/\"a,b\"\r\n\r\n", true },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"a\", \"b\"\r\n\r\n", false },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"a b\"\r\n\r\n", false },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: a\r\n\r\n", false },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n", true },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: x\r\n\r\n", false },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"a\"\r\nIf-Modified-Since: x\r\n\r\n", true },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nIf-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n", false },
 	{ "GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\nAccept-Encoding: br\r\n\r\n", false },
 };
 

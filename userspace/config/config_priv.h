@@ -6,6 +6,7 @@
 #include <stdarg.h>
 
 #include "config/config.h"
+#include "config/limit.h"
 
 /* Adds a finding. -ENOMEM is left to the caller's next allocation: a lost message changes no result, because
  * `errors` is counted first. */
@@ -32,6 +33,9 @@ int weir_conf_parse(struct weir_config *c, struct weir_conf_report *report);
 
 /* What no single value of a pool shows: lists, CPUs, programs, paths. */
 void weir_conf_check_life(const struct weir_config *c, const struct weir_conf_pool *p, struct weir_conf_report *report);
+
+/* limit.c: prefixes, actions. */
+void weir_conf_check_limits(const struct weir_config *c, struct weir_conf_report *report);
 
 /* Everything that needs the whole configuration: resolves users and roots, finds duplicates. -ENOMEM only. */
 int weir_conf_check(struct weir_config *c, struct weir_conf_report *report);

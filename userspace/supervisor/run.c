@@ -123,6 +123,9 @@ static int start(struct sup *s)
 		r = sup_kernel_attach(s);
 	if (r < 0)
 		return r;
+	r = sup_limits_apply(s);
+	if (r < 0)
+		return r;
 	s->state->is_attached = s->dp != NULL;
 	sup_privileges_drop();
 	sup_pools_resume(s);

@@ -19,8 +19,11 @@ static void print_routes(const json_t *routes)
 		}
 		printf("  prefix   %s (bucket %s", prefix, cmd_get(r, "bucket"));
 		if (cmd_int(r, "line") > 0)
-			printf(", line %lld of the configuration", (long long)cmd_int(r, "line"));
-		printf(")\n  pool     %s\n", cmd_get(r, "pool"));
+			printf(", %s:%lld", cmd_get(r, "file"), (long long)cmd_int(r, "line"));
+		if (*cmd_get(r, "pool"))
+			printf(")\n  pool     %s (%s)\n", cmd_get(r, "pool"), cmd_get(r, "state"));
+		else
+			printf(")\n  pool     none, the prefix is reserved: the answer is 400\n");
 	}
 }
 
@@ -38,8 +41,7 @@ static void print_cached(const json_t *cached)
 		printf(": %lld, %s, class %s%s, %s hits, since %s", (long long)cmd_int(e, "status"),
 		       cmd_bytes(cmd_int(e, "size")), cmd_get(e, "class"),
 		       json_is_true(json_object_get(e, "head_only")) ? " (head only)" : "",
-		       cmd_number(cmd_int(e, "hits")),
-		       cmd_duration(cmd_int(e, "age_ms")));
+		       cmd_number(cmd_int(e, "hits")), cmd_duration(cmd_int(e, "age_ms")));
 		if (json_is_null(json_object_get(e, "expires_in_ms")))
 			printf(", until its source changes\n");
 		else if (cmd_int(e, "expires_in_ms") > 0)

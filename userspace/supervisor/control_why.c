@@ -40,21 +40,31 @@ static void add(json_t *reasons, const char *fmt, ...)
 static const struct weir_conf_prefix *route(const struct sup *s, const struct sup_url *u, size_t listen)
 {
 	const struct weir_conf_listen *l = &s->config->listens[listen];
+	struct weir_route_found found;
 	struct weir_addr local;
 
-	if (!u->path || !sup_url_is_for(u, l, &local))
+	if (!u->path || !sup_url_is_for(u, l, &local) ||
+	    !weir_route_ask(s->routes, l->port, &local, u->host, u->host_bytes, u->path, u->path_bytes, &found))
 		return NULL;
-	return weir_route_find(s->routes, l->port, &local, u->host, u->host_bytes, u->path, u->path_bytes);
+	return &s->config->prefixes[found.id];
 }
 
 static json_t *describe_route(const struct sup *s, const struct weir_conf_listen *l, const struct weir_conf_prefix *p)
 {
+	const struct weir_conf_pool *pool = p ? weir_config_pool(s->config, p->pool) : NULL;
+	const char *file, *state = "none";
+	int line;
+
 	if (!p)
-		return json_pack("{s:s, s:i, s:n, s:n}", "endpoint", l->text, "endpoint_id", (int)l->id, "prefix",
-				 "pool");
-	return json_pack("{s:s, s:i, s:s, s:s, s:i, s:s}", "endpoint", l->text, "endpoint_id", (int)l->id, "prefix",
-			 p->text, "bucket", weir_bucket_name(p->bucket), "line", p->line, "pool",
-			 p->pool ? s->config->pools[p->pool - 1].name : "");
+		return json_pack("{s:s, s:i, s:n, s:n, s:s}", "endpoint", l->text, "endpoint_id",
+				 (int)l->id, "prefix", "pool", "state", state);
+	state = pool ? sup_pool_state_name(sup_pool_state(s, sup_pool_find(s, pool->name)))
+		     : "reserved";
+	line = weir_conf_line(s->config, p->line, &file);
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:i, s:s, s:s}", "endpoint", l->text,
+			 "endpoint_id", (int)l->id, "prefix", p->text, "bucket",
+			 weir_bucket_name(p->bucket), "file", file ? file : "", "line", line,
+			 "pool", pool ? pool->name : "", "state", state);
 }
 
 /* One row for each endpoint that a request for the URL can come in on. */
@@ -105,22 +115,22 @@ static void add_entry(json_t *cached, const struct weir_conf_listen *l, unsigned
 	for (b = 0; b < ARRAY_SIZE(names); b++)
 		if (set & 1U << b)
 			json_array_append_new(codings, json_string(names[b]));
-	json_array_append_new(
-		cached, json_pack("{s:s, s:o, s:i, s:I, s:s, s:I, s:I, s:o, s:b, s:b}", "endpoint", l->text, "encodings", codings,
-				  "status", (int)e->status, "size", (json_int_t)(e->whole.bytes + e->object_bytes), "class",
-				  classes[c], "hits", (json_int_t)e->hits, "age_ms",
-				  (json_int_t)((now - e->created_ns) / 1000000), "expires_in_ms",
-				  e->expires_ns == UINT64_MAX ?
-					  json_null() :
-					  json_integer((json_int_t)(e->expires_ns - now) / 1000000),
-				  "stale_ok", e->expires_ns <= now && e->stale_ns > now, "head_only",
-				  (e->flags & WEIR_ENTRY_HEAD_ONLY) != 0));
+	json_array_append_new(cached, json_pack("{s:s, s:o, s:i, s:I, s:s, s:I, s:I, s:o, s:b, s:b}", "endpoint",
+						l->text, "encodings", codings, "status", (int)e->status, "size",
+						(json_int_t)(e->whole.bytes + e->object_bytes), "class", classes[c],
+						"hits", (json_int_t)e->hits, "age_ms",
+						(json_int_t)((now - e->created_ns) / 1000000), "expires_in_ms",
+						e->expires_ns == UINT64_MAX
+							? json_null()
+							: json_integer((json_int_t)(e->expires_ns - now) / 1000000),
+						"stale_ok", e->expires_ns <= now && e->stale_ns > now, "head_only",
+						(e->flags & WEIR_ENTRY_HEAD_ONLY) != 0));
 }
 
 /* Every encoding set under which the URL is cached on this endpoint; the size of the largest that is there as a whole goes
  * to *size. */
-static void find_entries(const struct sup *s, const struct sup_url *u, const struct weir_conf_listen *l,
-			 uint16_t pool, json_t *cached, uint64_t *size, bool *ret_head_only)
+static void find_entries(const struct sup *s, const struct sup_url *u, const struct weir_conf_listen *l, uint16_t pool,
+			 json_t *cached, uint64_t *size, bool *ret_head_only)
 {
 	const __u64 *secret = (const __u64 *)weir_dataplane_cache_secret(s->dp);
 	_cleanup_free_ struct weir_entry *e = calloc(1, sizeof(*e));
@@ -226,7 +236,12 @@ static void explain_missing(const struct sup_url *u, const struct weir_conf_pref
 		    WEIR_HOST_MAX, WEIR_TARGET_MAX);
 	if (u->host_bytes + strlen(u->target) > WEIR_URL_MAX)
 		add(reasons, "host and path together are longer than %d bytes", WEIR_URL_MAX);
-	explain_file(prefix, p, u, reasons);
+	if (p->handler == WEIR_HANDLER_STATIC)
+		explain_file(prefix, p, u, reasons);
+	else if (p->handler == WEIR_HANDLER_MODULE)
+		add(reasons, "module '%s' decides by itself: it must call cache() for a whole response of status 200, at most "
+			     "%d bytes, without a cookie, private or no-store, see weir-module(3)",
+		    p->module.file, WEIR_BYTES_L);
 	add(reasons, "not in the cache: nobody has asked for it yet with a plain GET, or its response must not be "
 		     "stored, or it expired, changed, was purged or pushed out since");
 }
@@ -248,21 +263,31 @@ static void explain(const struct sup *s, const struct sup_url *u, size_t listen,
 {
 	const struct weir_conf_listen *l = &s->config->listens[listen];
 	const struct weir_conf_prefix *p = route(s, u, listen);
-	const struct weir_conf_pool *pool = p && p->pool ? &s->config->pools[p->pool - 1] : NULL;
+	const struct weir_conf_pool *pool = p ? weir_config_pool(s->config, p->pool) : NULL;
 	size_t before = json_array_size(cached);
 	bool is_head_only = false;
 	uint64_t size = 0;
 
 	if (!u->path)
 		add(reasons, "the path has a bad %%-escape: the answer is 400");
-	else if (!pool)
+	else if (!p)
 		add(reasons, "%s: no prefix matches: the answer is 400", l->text);
+	else if (!pool)
+		add(reasons, "%s: prefix %s is reserved, no pool has it: the answer is 400",
+		    l->text, p->text);
 	if (!pool)
 		return;
+	if (sup_pool_find(s, pool->name)->refusal != WEIR_REFUSAL_NONE)
+		add(reasons, "pool '%s' is %s: the answer is 503 (%s)", pool->name,
+		    sup_pool_state_name(sup_pool_state(s, sup_pool_find(s, pool->name))),
+		    weir_refusal_phrase(sup_pool_find(s, pool->name)->refusal));
 	if (!s->dp)
 		add(reasons, "XDP is not attached: %s", s->no_dp);
 	if (!pool->kernel_cache)
 		add(reasons, "pool '%s' has kernel_cache off", pool->name);
+	if (pool->handler == WEIR_HANDLER_STATIC && (pool->files.access.count || pool->files.auth_file))
+		add(reasons, "pool '%s' asks who comes (%s): XDP would answer anybody, so nothing of it is cached",
+		    pool->name, pool->files.auth_file ? "auth_file" : "access");
 	if (!s->dp || !pool->kernel_cache)
 		return;
 	find_entries(s, u, l, pool->id, cached, &size, &is_head_only);
@@ -271,8 +296,9 @@ static void explain(const struct sup *s, const struct sup_url *u, size_t listen,
 	else
 		explain_size(s, size, reasons);
 	if (is_head_only)
-		add(reasons, "too large for the kernel cache: XDP answers HEAD and conditional requests (304), a worker sends "
-			     "the body");
+		add(reasons,
+		    "too large for the kernel cache: XDP answers HEAD and conditional requests (304), a worker sends "
+		    "the body");
 }
 
 json_t *sup_control_why(struct sup *s, const json_t *request)

@@ -11,8 +11,7 @@
 
 static const struct weir_str none = { NULL, 0 };
 
-/* The response is with the socket. */
-static void count_answer(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned status)
+void wrk_count_answer(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned status)
 {
 	if (c->begun_ns)
 		weir_latency_add(&m->latency, (weir_now_ns() - c->begun_ns) / 1000);
@@ -28,13 +27,23 @@ static void count_answer(struct weir_metrics_slot *m, struct wrk_conn *c, unsign
 		weir_metrics_add(m, responses_5xx, 1);
 }
 
-/* Sends t->resp. `has_more`: the client has sent, or may still send, something behind this request's head. */
-static enum wrk_next finish(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool has_more)
+enum wrk_next wrk_request_sent(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool has_more)
+{
+	wrk_count_answer(t->w->setup->metrics, c, t->resp.status);
+	weir_response_reset(&t->resp);
+	if (!is_keep_alive && !has_more) {
+		wrk_conn_close(t->w, c);
+		return WRK_NEXT_GONE;
+	}
+	return is_keep_alive ? WRK_NEXT_IDLE : wrk_conn_linger(t->w, c);
+}
+
+enum wrk_next wrk_request_finish(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool has_more)
 {
 	int r = wrk_send_response(t, c, is_keep_alive, is_keep_alive && !has_more);
 
-	count_answer(t->w->setup->metrics, c, t->resp.status);
 	if (r == -EAGAIN) {
+		wrk_count_answer(t->w->setup->metrics, c, t->resp.status);
 		r = wrk_pending_new(t, c, weir_response_bytes(&t->resp), is_keep_alive, has_more);
 		weir_response_reset(&t->resp);
 		if (r == 0)
@@ -42,19 +51,15 @@ static enum wrk_next finish(struct wrk_thread *t, struct wrk_conn *c, bool is_ke
 		wrk_conn_reset(t->w, c);
 		return WRK_NEXT_GONE;
 	}
-	weir_response_reset(&t->resp);
-	if (r < 0 || (!is_keep_alive && !has_more)) {
-		wrk_conn_close(t->w, c);
-		return WRK_NEXT_GONE;
-	}
-	return is_keep_alive ? WRK_NEXT_IDLE : wrk_conn_linger(t->w, c);
+	/* a connection that failed is closed */
+	return wrk_request_sent(t, c, r == 0 && is_keep_alive, r == 0 && has_more);
 }
 
 enum wrk_next wrk_request_refuse(struct wrk_thread *t, struct wrk_conn *c, unsigned status)
 {
 	weir_metrics_add(t->w->setup->metrics, bad_requests, 1);
 	weir_response_error(&t->resp, &t->req, status, t->req.why, NULL, none);
-	return finish(t, c, false, true);
+	return wrk_request_finish(t, c, false, true);
 }
 
 /* RFC 9110 10.1.1. False: the answer will be final, and whether the client sends the body then is anybody's guess. */
@@ -70,14 +75,15 @@ static bool settle_expectation(struct wrk_thread *t, struct wrk_conn *c, bool ha
 }
 
 /* Fills t->resp. */
-static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 		   struct weir_str rest)
 {
 	const struct weir_call call = {
 		.req = &t->req,
-		.prefix = { prefix->path, strlen(prefix->path) },
+		.prefix = { prefix->path, prefix->path_bytes },
 		.head = { rest.p, t->req.head_bytes },
 		.endpoint = c->endpoint,
+		.flow = &c->key,
 	};
 
 	if (t->w->is_debug)
@@ -89,7 +95,7 @@ static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_c
 }
 
 /* Where the request belongs, when that is not here. */
-static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 			     struct weir_str rest)
 {
 	if (prefix && prefix->pool > 0) {
@@ -98,9 +104,12 @@ static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const str
 		weir_response_error(&t->resp, &t->req, 503, "The pool does not take requests now.", "Retry-After",
 				    WEIR_STR("1"));
 	} else {
-		weir_response_error(&t->resp, &t->req, 400, "No URL prefix matches.", NULL, none);
+		weir_response_error(&t->resp, &t->req, 400,
+				    prefix ? "The URL prefix is reserved: no pool has it."
+					   : "No URL prefix matches.",
+				    NULL, none);
 	}
-	return finish(t, c, false, true);
+	return wrk_request_finish(t, c, false, true);
 }
 
 /* For the keeper, should this request end us. */
@@ -118,9 +127,11 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 {
 	const struct wrk_setup *setup = t->w->setup;
 	struct weir_request *req = &t->req;
-	const struct weir_conf_prefix *prefix;
+	const struct weir_route_found *prefix = NULL;
 	bool has_body = req->is_chunked || req->body_bytes > 0, is_keep_alive, is_last = rest.n == req->head_bytes;
 	enum wrk_next next;
+	const char *why;
+	unsigned status;
 
 	weir_response_reset(&t->resp);
 	c->begun_ns = weir_now_ns();
@@ -128,7 +139,13 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 	if (__atomic_load_n(&t->w->is_pressed, __ATOMIC_RELAXED) && wrk_request_is_stale(t->w, c)) {
 		wrk_limit_note(t->w, WRK_LIMIT_APP_POOL);
 		weir_response_error(&t->resp, req, 503, "AppPoolTimer", "Retry-After", WEIR_STR("1"));
-		return finish(t, c, false, true);
+		return wrk_request_finish(t, c, false, true);
+	}
+	status = weir_request_over(req, (struct weir_str){ rest.p, req->head_bytes }, &t->w->limits, &why);
+	if (status) {
+		weir_metrics_add(setup->metrics, bad_requests, 1);
+		weir_response_error(&t->resp, req, status, why, NULL, none);
+		return wrk_request_finish(t, c, false, true);
 	}
 	if (req->form == WEIR_TARGET_ASTERISK) {
 		struct weir_head_marks marks;
@@ -137,11 +154,22 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 		weir_head_field(&t->resp.buf, "Allow", WEIR_STR("GET, HEAD, OPTIONS"));
 		weir_response_end(&t->resp, &marks);
 	} else {
-		prefix = weir_route_find(setup->routes, ntohs(c->key.server_port), &c->key.server, req->host.p,
-					 req->host.n, req->path.p, req->path.n);
+		if (weir_route_ask(setup->routes, ntohs(c->key.server_port), &c->key.server, req->host.p, req->host.n,
+				   req->path.p, req->path.n, &t->found))
+			prefix = &t->found;
 		if (!prefix || prefix->pool != setup->pool->id)
 			return hand_on(t, c, prefix, rest);
-		answer(t, c, prefix, rest);
+		if (t->w->module)
+			return wrk_module_handle(t, c, prefix, rest);
+		if (t->w->relay.codec) {
+			status = wrk_relay_begin(t, c, prefix, rest, &why);
+
+			if (status == 0)
+				return WRK_NEXT_GONE;
+			weir_response_error(&t->resp, req, status, why, NULL, none);
+		} else {
+			answer(t, c, prefix, rest);
+		}
 	}
 	is_keep_alive = req->is_keep_alive && !t->resp.must_close && req->body_bytes <= WRK_BODY_MAX &&
 			!__atomic_load_n(&t->w->is_ending, __ATOMIC_RELAXED);
@@ -149,7 +177,7 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 		is_keep_alive = false;
 	if (is_keep_alive && is_last && !has_body)
 		wrk_ticket_offer(t->w, c, weir_response_bytes(&t->resp));
-	next = finish(t, c, is_keep_alive, has_body || !is_last);
+	next = wrk_request_finish(t, c, is_keep_alive, has_body || !is_last);
 	if ((next != WRK_NEXT_IDLE && next != WRK_NEXT_PENDING) || !is_keep_alive || !has_body)
 		return next;
 	c->phase = WRK_PHASE_BODY;

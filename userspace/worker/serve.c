@@ -82,11 +82,12 @@ static enum wrk_next process(struct wrk_thread *t, struct wrk_conn *c, const cha
 		if (r == -EAGAIN)
 			break;
 		c->is_partial = false;
+		t->body_taken = 0;
 		next = r > 0 ? wrk_request_refuse(t, c, (unsigned)r) :
 			       wrk_request_handle(t, c, (struct weir_str){ bytes + at, count - at });
 		if (next == WRK_NEXT_GONE || c->phase == WRK_PHASE_LINGER)
 			return next;
-		at += r > 0 ? count - at : t->req.head_bytes;
+		at += r > 0 ? count - at : t->req.head_bytes + t->body_taken;
 		if (at < count && next != WRK_NEXT_PENDING)
 			__atomic_store_n(&c->step, WRK_STEP_TAKEN, __ATOMIC_RELEASE);
 	}
@@ -192,17 +193,19 @@ void wrk_serve(struct wrk_thread *t, struct wrk_conn *c, uint32_t events)
 {
 	if (is_recalled(t, c, events))
 		return;
+	t->saw_end = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
 	if (c->has_input) {
 		c->has_input = false;
 		if (!serve_input(t, c, wrk_conn_slot(&t->w->base->table, c), c->in_bytes))
 			return;
 	}
 	/* After an end of stream no further event comes: it must be read now. */
-	serve_on(t, c, events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+	serve_on(t, c, t->saw_end);
 }
 
 void wrk_serve_received(struct wrk_thread *t, struct wrk_conn *c, size_t count)
 {
+	t->saw_end = false;
 	if (count == 0 || serve_input(t, c, t->in, count))
 		serve_on(t, c, false);
 }

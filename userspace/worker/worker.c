@@ -15,8 +15,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-/* Any thread that is free takes it: the keeper sees that requests would be served. */
-static void answer_ping(struct wrk_worker *w)
+void wrk_ping_answer(struct wrk_worker *w)
 {
 	struct weir_metrics_slot *m = w->setup->metrics;
 	uint64_t one;
@@ -43,7 +42,7 @@ void wrk_dispatch(struct wrk_thread *t, uint64_t tag, uint32_t events)
 		wrk_pass_receive(t);
 		break;
 	case WRK_SOURCE_PING:
-		answer_ping(t->w);
+		wrk_ping_answer(t->w);
 		break;
 	}
 }
@@ -98,8 +97,13 @@ static void begin_drain(struct wrk_worker *w)
 
 	if (read(w->base->drain_fd, &value, sizeof(value)) != sizeof(value))
 		return;
+	wrk_relay_leave_requests(w);
 	w->drain_ms = weir_now_ms();
+	w->move_to = (uint16_t)(value >> 8);
+	value &= 0xff;
 	w->is_moving = value == WRK_DRAIN_MOVE;
+	if (!w->move_to)
+		w->move_to = w->setup->pool->id;
 	if (value != WRK_DRAIN_HAND_OVER && value != WRK_DRAIN_MOVE) {
 		__atomic_store_n(&w->is_ending, true, __ATOMIC_RELEASE);
 		__atomic_store_n(&w->base->table.shared->is_ending, 1, __ATOMIC_RELEASE);
@@ -147,7 +151,11 @@ static int sweep_ms(const struct weir_conf_pool *pool)
 
 static bool is_done(struct wrk_worker *w)
 {
-	return __atomic_load_n(&w->threads_running, __ATOMIC_ACQUIRE) == 0 && !wrk_pump_is_running(w);
+	/* Exchanges may take long, and what is to be moved does not wait for them. */
+	if (w->is_moving && wrk_relay_active(w) > 0)
+		return true;
+	return __atomic_load_n(&w->threads_running, __ATOMIC_ACQUIRE) == 0 && !wrk_pump_is_running(w) &&
+	       wrk_relay_active(w) == 0;
 }
 
 /* The main thread's work until all others have ended. */
@@ -174,6 +182,7 @@ static void tend(struct wrk_worker *w)
 			looked_ms = now;
 			look(w, now);
 			wrk_recover(w);
+			wrk_relay_sweep(w, now);
 			wrk_limits_log(w, now, false);
 		}
 		if (now - swept_ms >= (uint64_t)every_ms) {
@@ -232,11 +241,18 @@ static void init_handler(struct wrk_worker *w)
 		.root = pool->root,
 		.index = pool->index,
 		.files_max = files_max(pool),
+		.options = &pool->files,
 	};
 	int r;
 
+	w->limits = (struct weir_http_limits){
+		.head_bytes = w->setup->config->max_request_bytes,
+		.field_bytes = w->setup->config->max_field_length,
+		.segment_bytes = w->setup->config->url_segment_max_length,
+		.segments = w->setup->config->url_segment_max_count,
+	};
 	w->is_debug = pool->handler == WEIR_HANDLER_DEBUG;
-	if (w->is_debug)
+	if (pool->handler != WEIR_HANDLER_STATIC)
 		return;
 	r = weir_static_new(&files, &w->cache, &w->files);
 	if (r < 0)
@@ -247,6 +263,7 @@ static void init_handler(struct wrk_worker *w)
 static int serve(struct wrk_worker *w)
 {
 	const struct wrk_table *t = &w->base->table;
+	bool is_final;
 	int r;
 
 	wrk_recover(w);
@@ -259,13 +276,21 @@ static int serve(struct wrk_worker *w)
 	weir_metrics_set(w->setup->metrics, ready_pid, getpid());
 	tend(w);
 	if (w->is_moving) {
-		wrk_move_all(w);
+		do {
+			wrk_threads_wake(w);
+			wrk_move_all(w);
+		} while (!is_done(w) || wrk_relay_active(w) > 0);
 		__atomic_store_n(&t->shared->is_ending, 1, __ATOMIC_RELEASE);
 	}
 	/* After a hand-over the connections are another worker's, or the keeper's until there is one; unless the slot
 	 * has come to its end meanwhile, and that other one was quicker. */
-	if (w->is_ending || (__atomic_load_n(&t->shared->is_ending, __ATOMIC_ACQUIRE) &&
-			     !wrk_table_has_others(t, w->base->generation)))
+	is_final = w->is_ending || (__atomic_load_n(&t->shared->is_ending, __ATOMIC_ACQUIRE) &&
+				    !wrk_table_has_others(t, w->base->generation));
+	if (is_final)
+		wrk_sweep_all(w);
+	wrk_relay_end(w);
+	/* what it has given back meanwhile */
+	if (is_final && w->relay.codec)
 		wrk_sweep_all(w);
 	wrk_limits_log(w, weir_now_ms(), true);
 	return 0;
@@ -287,16 +312,26 @@ static int run(struct wrk_worker *w)
 	r = wrk_pump_init(w);
 	if (r < 0)
 		return weir_err(r, "cannot make an epoll set");
-	r = wrk_sandbox_syscalls();
+	r = wrk_relay_init(w);
+	if (r < 0)
+		return weir_err(r, "cannot prepare the upstreams of pool '%s'", w->setup->pool->name);
+	r = wrk_sandbox_syscalls(w->setup->pool->handler == WEIR_HANDLER_MODULE ? w->setup->pool->module.sandbox :
+										    WEIR_SANDBOX_STRICT,
+				 w->relay.codec != NULL);
 	if (r < 0)
 		return weir_err(r, "cannot install the system call filter");
+	r = wrk_module_init(w);
+	if (r < 0)
+		return r;
 	r = wrk_table_enter(&b->table, b->generation, b->has_elder);
 	if (r < 0)
 		return weir_err(r, "too many workers share the slot");
 	r = serve(w);
 	weir_static_free(w->files);
+	weir_module_free(w->module);
 	wrk_table_leave(&b->table, b->generation);
 	close(w->pump.epoll_fd);
+	wrk_relay_fini(w);
 	return r;
 }
 

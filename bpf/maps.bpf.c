@@ -7,6 +7,7 @@
 #include "weir/cache.h"
 #include "weir/endpoint.h"
 #include "weir/flow.h"
+#include "weir/limit.h"
 #include "weir/pool.h"
 #include "weir/route.h"
 #include "weir/verdict.h"
@@ -67,8 +68,30 @@ struct {
 } weir_pools SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, WEIR_ACL_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct weir_acl_key);
+	__type(value, struct weir_acl);
+} weir_acl SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, WEIR_SOURCES_MAX);
+	__type(key, struct weir_addr);
+	__type(value, struct weir_source);
+} weir_rate SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weir_limits);
+} weir_limits SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, WEIR_HOSTS_MAX);
+	__uint(max_entries, 2 * WEIR_HOSTS_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct weir_host_key);
 	__type(value, struct weir_host);
@@ -76,7 +99,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, WEIR_ROUTES_MAX);
+	__uint(max_entries, 2 * WEIR_ROUTES_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct weir_route_key);
 	__type(value, struct weir_route);
@@ -132,7 +155,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct weir_ticket);
+	__type(value, struct weir_ticket_bucket);
 } weir_type_t SEC(".maps");
 
 struct {
@@ -187,9 +210,9 @@ struct {
 struct weir_tickets_inner {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, WEIR_TICKETS);
+	__uint(max_entries, WEIR_TICKET_BUCKETS);
 	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct weir_ticket));
+	__uint(value_size, sizeof(struct weir_ticket_bucket));
 };
 
 struct {

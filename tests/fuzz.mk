@@ -5,7 +5,8 @@
 FUZZ_SECONDS ?= 20
 FUZZ = $(BUILD)/fuzz
 FUZZ_BIN = $(patsubst tests/fuzz/%.c,$(FUZZ)/%,$(wildcard tests/fuzz/*.c))
-FUZZ_OBJ = $(patsubst %.c,$(FUZZ)/%.o,$(wildcard userspace/common/*.c userspace/http/*.c userspace/config/*.c)) \
+FUZZ_OBJ = $(patsubst %.c,$(FUZZ)/%.o,$(wildcard userspace/common/*.c userspace/http/*.c userspace/config/*.c \
+	userspace/cache/policy*.c)) \
 	$(patsubst %,$(FUZZ)/llhttp/%.o,api http llhttp)
 FUZZ_CFLAGS = -O1 -g -std=gnu11 -D_GNU_SOURCE -Iinclude -Iuserspace -I/usr/share/include/llhttp \
 	-fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -27,4 +28,4 @@ $(FUZZ)/%.o: %.c
 
 $(FUZZ_BIN): $(FUZZ)/%: $(FUZZ)/tests/fuzz/%.o $(FUZZ_OBJ)
 	$(call say,LD,$@)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -lconfuse -lelf -ldl -o $@
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -lconfuse -lidn2 -lelf -lpcre2-8 -ldl -o $@

@@ -205,7 +205,7 @@ Test(xdp_cond, not_modified_that_tc_sends_is_of_the_same_generation)
 	prog_iface(WEIR_IFACE_GENERIC, 1500, NULL);
 	assert_verdict(ask(&c, WITH("If-None-Match: " ETAG "\r\n")), WEIR_VERDICT_HIT_TC);
 	cr_assert_eq(result.meta.kind, PROG_META_ANSWER);
-	cr_assert_eq(result.meta.flags, 4);
+	cr_assert_eq(result.meta.flags, 8);
 	cr_assert(prog_flow(&c, &f));
 	cr_assert_eq(f.generation, 9);
 }

@@ -114,9 +114,9 @@ void serve_start_with_backlog(int backlog)
 
 	make_config();
 	cr_assert_eq(weir_dataplane_clean(&serve.config), 0);
-	cr_assert_eq(weir_dataplane_load(&serve.config, WEIR_REUSE_NOTHING, &serve.dp, why), 0, "%s", why);
+	cr_assert_eq(weir_dataplane_load(&serve.config, NULL, &serve.dp, why), 0, "%s", why);
 	prog_cache_secret(weir_dataplane_cache_secret(serve.dp));
-	cr_assert_eq(weir_route_compile(&serve.config, weir_dataplane_cache_secret(serve.dp), &routes), 0);
+	cr_assert_eq(weir_route_compile(&serve.config, weir_dataplane_cache_secret(serve.dp), 0, &routes), 0);
 	cr_assert_eq(weir_dataplane_configure(serve.dp, &serve.config, &routes), 0);
 	weir_route_compiled_fini(&routes);
 	weir_dataplane_pool_fds(serve.dp, 0, prog.cache[0], &unused, &unused);
@@ -302,8 +302,17 @@ bool serve_is_owned_by(int client, enum weir_owner owner)
 
 static struct weir_ticket *slot_of(int client, uint16_t pool, struct weir_flow_key *ret_key)
 {
+	struct weir_ticket *ways;
+	unsigned i;
+
 	*ret_key = serve_key(client);
-	return &serve.tickets[pool][weir_ticket_index(ret_key)];
+	ways = &serve.tickets[pool][weir_ticket_bucket(ret_key) * WEIR_TICKET_WAYS];
+	for (i = 0; i < WEIR_TICKET_WAYS; i++)
+		if (!memcmp(&ways[i].key, ret_key, sizeof(*ret_key)))
+			return &ways[i];
+	for (i = 0; i < WEIR_TICKET_WAYS - 1 && ways[i].state; i++)
+		;
+	return &ways[i];
 }
 
 void serve_offer(int client, uint16_t pool, uint32_t consumed, uint32_t sent)

@@ -11,8 +11,10 @@
 enum object {
 	KERNEL,
 	POOL,
+	MEMORY,
 	QUEUE,
 	WORKER,
+	UPSTREAM,
 	FLEET,
 };
 
@@ -90,10 +92,25 @@ static void put_workers(FILE *to, const char *metric, const char *pool, const js
 	}
 }
 
+static void put_upstreams(FILE *to, const char *metric, const char *pool, const json_t *upstreams, const char *key)
+{
+	const json_t *u;
+	size_t i;
+
+	json_array_foreach (upstreams, i, u) {
+		fprintf(to, "%s{", metric);
+		put_label(to, "pool", pool);
+		fputc(',', to);
+		put_label(to, "upstream", json_string_value(json_object_get(u, "address")) ?: "");
+		fputc('}', to);
+		put_value(to, u, key, metric);
+	}
+}
+
 static void put_family(FILE *to, const struct row *r, const struct adm_family *f, const json_t *stats,
 		       const json_t *status)
 {
-	json_t *pools = json_object_get(r->object == POOL ? stats : status, "pools"), *p;
+	json_t *pools = json_object_get(r->object == POOL || r->object == MEMORY ? stats : status, "pools"), *p;
 	const char *name;
 
 	if (r->object == FLEET && !json_is_object(json_object_get(status, "fleet")))
@@ -110,8 +127,16 @@ static void put_family(FILE *to, const struct row *r, const struct adm_family *f
 		return;
 	}
 	json_object_foreach (pools, name, p) {
+		const json_t *memory = json_object_get(p, "memory");
+
+		if (r->object == MEMORY && json_is_object(memory))
+			put_pool(to, f->metric, name, memory, r->key);
+		if (r->object == MEMORY)
+			continue;
 		if (r->object == WORKER)
 			put_workers(to, f->metric, name, json_object_get(p, "workers"), r->key);
+		else if (r->object == UPSTREAM)
+			put_upstreams(to, f->metric, name, json_object_get(p, "upstreams"), r->key);
 		else
 			put_pool(to, f->metric, name, r->object == QUEUE ? json_object_get(p, "queue") : p, r->key);
 	}

@@ -21,8 +21,8 @@ struct weir_fetch {
 	bool has_query;
 	uint16_t port;
 	uint64_t sent_ms;
-	struct weir_store_key key;
-	struct weir_str method, fields, host; /* in text */
+	uint64_t hash[2];
+	struct weir_str method, fields, host, key; /* in text */
 	char text[];
 };
 
@@ -123,7 +123,7 @@ static struct weir_str keep(char **at, struct weir_str s)
 
 int weir_fetch_watch(struct weir_pool_cache *pc, const struct weir_fetch_request *r, struct weir_fetch **ret)
 {
-	struct weir_fetch *f = malloc(sizeof(*f) + r->method.n + r->fields.n + r->host.n);
+	struct weir_fetch *f = malloc(sizeof(*f) + r->method.n + r->fields.n + r->host.n + r->key->bytes);
 	char *at;
 
 	if (!f)
@@ -133,9 +133,8 @@ int weir_fetch_watch(struct weir_pool_cache *pc, const struct weir_fetch_request
 	f->method = keep(&at, r->method);
 	f->fields = keep(&at, r->fields);
 	f->host = keep(&at, r->host);
-	memcpy(f->key.hash, r->key->hash, sizeof(f->key.hash));
-	memcpy(f->key.text, r->key->text, r->key->bytes);
-	f->key.bytes = r->key->bytes;
+	f->key = keep(&at, (struct weir_str){ r->key->text, r->key->bytes });
+	memcpy(f->hash, r->key->hash, sizeof(f->hash));
 	*ret = f;
 	return 0;
 }
@@ -163,12 +162,27 @@ int weir_fetch_new(struct weir_pool_cache *pc, const struct weir_fetch_request *
 
 const uint64_t *weir_fetch_hash(const struct weir_fetch *f)
 {
-	return f->key.hash;
+	return f->hash;
 }
 
 bool weir_fetch_is_fill(const struct weir_fetch *f)
 {
 	return f->is_fill;
+}
+
+/* What look-ups need of a key; the text is not kept twice. */
+static const struct weir_store_key *by_hash(const struct weir_fetch *f, struct weir_store_key *key)
+{
+	key->bytes = 0;
+	memcpy(key->hash, f->hash, sizeof(key->hash));
+	return key;
+}
+
+static void pass(const struct weir_fetch *f, uint64_t until_ms, uint64_t rules)
+{
+	struct weir_store_key key;
+
+	weir_store_pass(f->pc->store, by_hash(f, &key), until_ms, rules);
 }
 
 /* --- what a response changes --- */
@@ -212,7 +226,7 @@ static void invalidate(struct weir_fetch *f, struct weir_str fields)
 {
 	struct weir_str value, target;
 
-	(void)weir_store_invalidate(f->pc->store, (struct weir_str){ f->key.text, f->key.bytes });
+	(void)weir_store_invalidate(f->pc->store, f->key);
 	if (weir_fields_find(fields, WEIR_STR("Location"), &value) && target_of(value, f->host, &target))
 		forget(f, target);
 	if (weir_fields_find(fields, WEIR_STR("Content-Location"), &value) && target_of(value, f->host, &target))
@@ -222,10 +236,11 @@ static void invalidate(struct weir_fetch *f, struct weir_str fields)
 /* RFC 9111 4.3.5 */
 static void compare_head(struct weir_fetch *f, struct weir_str fields)
 {
+	struct weir_store_key key;
 	struct weir_object_view v;
 	struct weir_hold h;
 
-	if (weir_store_find(f->pc->store, &f->key, f->fields, &h, NULL) < 0)
+	if (weir_store_find(f->pc->store, by_hash(f, &key), f->fields, &h, NULL) < 0)
 		return;
 	weir_hold_view(&h, &v);
 	if (v.stored.status == 200 && weir_policy_head_differs(weir_fields_of(v.head), v.body_bytes, fields))
@@ -311,12 +326,12 @@ static uint64_t rule_of(int error)
 /* It will not be stored. */
 static void give_up(struct weir_fetch *f, uint64_t rules)
 {
-	uint64_t pass = rules & (WEIR_RULE_BIT(WEIR_RULE_PURGED) | WEIR_RULE_BIT(WEIR_RULE_NO_ROOM))
-				? 0
-				: weir_now_ms() + WEIR_FETCH_PASS_MS;
+	uint64_t until_ms = rules & (WEIR_RULE_BIT(WEIR_RULE_PURGED) | WEIR_RULE_BIT(WEIR_RULE_NO_ROOM))
+				    ? 0
+				    : weir_now_ms() + WEIR_FETCH_PASS_MS;
 
 	/* before those who wait see that it has ended */
-	weir_store_pass(f->pc->store, &f->key, pass, rules);
+	pass(f, until_ms, rules);
 	weir_store_count(f->pc->store, WEIR_STORE_COUNT_refused, 1);
 	weir_fill_abort(&f->fill);
 	f->outcome = WEIR_FETCH_PASSED;
@@ -419,8 +434,7 @@ uint64_t weir_fetch_head(struct weir_fetch *f, unsigned status, struct weir_str 
 	}
 	if (f->stale.store && weir_policy_is_error(status)) {
 		f->outcome = WEIR_FETCH_FAILED;
-		weir_store_pass(f->pc->store, &f->key, weir_now_ms() + WEIR_FETCH_FAILED_MS,
-				WEIR_RULE_BIT(WEIR_RULE_INCOMPLETE));
+		pass(f, weir_now_ms() + WEIR_FETCH_FAILED_MS, WEIR_RULE_BIT(WEIR_RULE_INCOMPLETE));
 		weir_fill_abort(&f->fill);
 		return WEIR_RULE_BIT(WEIR_RULE_STATUS);
 	}
@@ -437,15 +451,19 @@ uint64_t weir_fetch_head(struct weir_fetch *f, unsigned status, struct weir_str 
 	return rules;
 }
 
-void weir_fetch_body(struct weir_fetch *f, struct weir_str data)
+bool weir_fetch_body(struct weir_fetch *f, struct weir_str data)
 {
 	int e;
 
-	if (!f->fill.store || f->outcome != WEIR_FETCH_GOES_ON)
-		return;
+	if (!f->fill.store)
+		return false;
+	/* to 304 there is none */
+	if (f->outcome == WEIR_FETCH_CONFIRMED)
+		return true;
 	e = weir_fill_body(&f->fill, data.p, data.n);
 	if (e < 0)
 		give_up(f, rule_of(e));
+	return e == 0;
 }
 
 static void finish(struct weir_fetch *f)
@@ -454,7 +472,7 @@ static void finish(struct weir_fetch *f)
 		f->outcome = WEIR_FETCH_PASSED;
 		return;
 	}
-	weir_store_pass(f->pc->store, &f->key, 0, 0);
+	pass(f, 0, 0);
 	if (f->outcome == WEIR_FETCH_CONFIRMED)
 		weir_store_count(f->pc->store, WEIR_STORE_COUNT_revalidated, 1);
 	else
@@ -472,8 +490,7 @@ enum weir_fetch_end weir_fetch_end(struct weir_fetch *f, bool is_complete, bool 
 	}
 	/* before those who wait see that it has ended */
 	if (f->is_fill && f->outcome == WEIR_FETCH_FAILED && (has_failed || is_complete))
-		weir_store_pass(f->pc->store, &f->key, weir_now_ms() + WEIR_FETCH_FAILED_MS,
-				WEIR_RULE_BIT(WEIR_RULE_INCOMPLETE));
+		pass(f, weir_now_ms() + WEIR_FETCH_FAILED_MS, WEIR_RULE_BIT(WEIR_RULE_INCOMPLETE));
 	weir_fill_abort(&f->fill);
 	outcome = f->outcome == WEIR_FETCH_GOES_ON ? WEIR_FETCH_FAILED : f->outcome;
 	if (f->stale.store)

@@ -8,16 +8,16 @@
 #include "cache/store.h"
 #include "config/config.h"
 
-#define WEIR_FETCH_PASS_MS 10000 /* for so long nobody waits for a response that cannot be stored */
+#define WEIR_FETCH_PASS_MS 10000  /* for so long nobody waits for a response that cannot be stored */
 #define WEIR_FETCH_FAILED_MS 1000 /* after a failure nobody waits, and stale-if-error asks no more */
 
 /* Fixed after init. */
 struct weir_pool_cache {
 	const struct weir_conf_pool *pool;
 	struct weir_policy_conf policy;
-	struct weir_store *store;  /* NULL: the pool has no cache */
+	struct weir_store *store; /* NULL: the pool has no cache */
 	struct weir_cache *kernel;
-	char *params;		   /* cache_key_params and cache_bypass_cookies, separated by spaces */
+	char *params; /* cache_key_params and cache_bypass_cookies, separated by spaces */
 	char *cookies;
 };
 /* `fd`: of the region, borrowed; -1: none. `kernel` is borrowed; NULL: no kernel level. */
@@ -37,7 +37,7 @@ struct weir_fetch_request {
 	bool has_query;
 	uint16_t port;
 	const struct weir_store_key *key;
-	const uint64_t *variant;      /* as weir_store_find() gave it */
+	const uint64_t *variant;       /* as weir_store_find() gave it */
 	const struct weir_hold *stale; /* NULL, or what the origin is asked about; taken over on success */
 };
 
@@ -60,7 +60,8 @@ int weir_fetch_watch(struct weir_pool_cache *pc, const struct weir_fetch_request
  * `length`: of the body, or UINT64_MAX. Returns the rules that keep it out; 0: it is being stored. */
 uint64_t weir_fetch_head(struct weir_fetch *f, unsigned status, struct weir_str fields, struct weir_str shown,
 			 uint64_t length);
-void weir_fetch_body(struct weir_fetch *f, struct weir_str data);
+/* False: it is not being stored, or no more. */
+bool weir_fetch_body(struct weir_fetch *f, struct weir_str data);
 /* The last call. `is_complete`: the response came to its end. `has_failed`: the origin's fault that it did not. Frees it. */
 enum weir_fetch_end weir_fetch_end(struct weir_fetch *f, bool is_complete, bool has_failed);
 

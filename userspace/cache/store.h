@@ -82,10 +82,10 @@ struct weir_object_view {
 	struct weir_str key;  /* "host/target" */
 	struct weir_str vary; /* names, "a,b" */
 	struct weir_str tags; /* separated by spaces */
-	struct weir_str head; /* status line and fields, without Date, Age, Connection and the empty line */
+	struct weir_str head; /* status line and fields; without Age, Content-Length, Connection, the empty line */
 	uint64_t body_bytes;
 	struct weir_policy_stored stored;
-	int64_t created_s; /* CLOCK_REALTIME */
+	int64_t created_s;  /* CLOCK_REALTIME */
 	uint64_t stored_ms; /* CLOCK_MONOTONIC: since when it can be found */
 	uint64_t hits;
 	uint64_t generation;
@@ -131,7 +131,7 @@ struct weir_fill {
  * was not to be had. */
 int weir_store_begin(struct weir_store *s, const struct weir_store_key *key, uint16_t port, const uint64_t variant[2],
 		     uint64_t max_bytes, struct weir_fill *ret);
-/* The response's head, as weir_object_view.head, and its policy; `request` gives the values of
+/* The response's head, as weir_object_view.head has it, and its policy; `request` gives the values of
  * Vary. `length`: of the body, or UINT64_MAX. -EFBIG: larger than max_bytes. -ENOSPC. -ESTALE:
  * purged. The fill is to be aborted then. */
 int weir_fill_head(struct weir_fill *f, const struct weir_policy_store *policy, struct weir_str request,

@@ -249,7 +249,8 @@ uint64_t weir_store_refusal(struct weir_store *s, const struct weir_store_key *k
 {
 	const struct note *n = note_of(s, key);
 
-	return __atomic_load_n(&n->tag, __ATOMIC_RELAXED) == key->hash[0] ? __atomic_load_n(&n->rules, __ATOMIC_RELAXED) : 0;
+	return __atomic_load_n(&n->tag, __ATOMIC_RELAXED) == key->hash[0] ? __atomic_load_n(&n->rules, __ATOMIC_RELAXED)
+									  : 0;
 }
 
 bool weir_store_is_passed(struct weir_store *s, const struct weir_store_key *key, uint64_t now_ms)

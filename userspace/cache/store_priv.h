@@ -93,7 +93,7 @@ struct note {
 	uint64_t tag; /* of the key */
 	uint64_t from_ms;
 	uint64_t pass_ms; /* until then */
-	uint64_t rules;   /* that kept the last response out */
+	uint64_t rules;	  /* that kept the last response out */
 	uint32_t count;
 	uint32_t pad;
 };

@@ -57,7 +57,7 @@ enum cmd_exit cmd_cache_list(const struct cmd_args *args)
 	rows = json_object_get(reply, "entries");
 	cmd_text_row(t, "URL", "POOL", "ENDPOINT", "ENCODINGS", ">STATUS", ">SIZE", "CLASS", ">HITS", ">AGE",
 		     ">EXPIRES", ">STALE UNTIL", "ETAG", "LAST MODIFIED");
-	json_array_foreach(rows, i, e) {
+	json_array_foreach (rows, i, e) {
 		char status[16], class[16];
 
 		snprintf(status, sizeof(status), "%d", (int)cmd_int(e, "status"));
@@ -146,7 +146,7 @@ void cmd_print_objects(const json_t *objects)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(objects, i, o) {
+	json_array_foreach (objects, i, o) {
 		printf("stored     %s, port %lld, pool %s: %lld, %s, generation %lld\n", cmd_get(o, "key"),
 		       (long long)cmd_int(o, "port"), cmd_get(o, "pool"), (long long)cmd_int(o, "status"),
 		       cmd_bytes(cmd_int(o, "size")), (long long)cmd_int(o, "generation"));
@@ -158,7 +158,8 @@ void cmd_print_objects(const json_t *objects)
 		if (json_is_true(json_object_get(o, "must_revalidate")))
 			printf(", never used stale");
 		if (cmd_int(o, "stale_while_revalidate"))
-			printf(", stale while revalidating %s", cmd_duration(cmd_int(o, "stale_while_revalidate") * 1000));
+			printf(", stale while revalidating %s",
+			       cmd_duration(cmd_int(o, "stale_while_revalidate") * 1000));
 		if (cmd_int(o, "stale_if_error"))
 			printf(", stale on errors %s", cmd_duration(cmd_int(o, "stale_if_error") * 1000));
 		printf("\n  hits     %s from memory, %s in the kernel (%lld keys)\n", cmd_number(cmd_int(o, "hits")),
@@ -197,7 +198,7 @@ static void print_objects_list(const json_t *reply)
 		return;
 	t = cmd_text_new(7);
 	cmd_text_row(t, "IN MEMORY", "POOL", ">STATUS", ">SIZE", ">HITS", ">AGE", ">FRESH FOR");
-	json_array_foreach(rows, i, o) {
+	json_array_foreach (rows, i, o) {
 		char status[16];
 
 		snprintf(status, sizeof(status), "%d", (int)cmd_int(o, "status"));
@@ -233,7 +234,7 @@ enum cmd_exit cmd_conn_list(const struct cmd_args *args)
 	t = cmd_text_new(8);
 	rows = json_object_get(reply, "connections");
 	cmd_text_row(t, "CLIENT", "SERVER", "OWNER", "STATE", "POOL", ">REQUESTS", ">AGE", ">IDLE");
-	json_array_foreach(rows, i, c)
+	json_array_foreach (rows, i, c)
 		cmd_text_row(t, cmd_get(c, "client"), cmd_get(c, "server"), cmd_get(c, "owner"), cmd_get(c, "state"),
 			     cmd_get(c, "pool"), cmd_number(cmd_int(c, "requests")), cmd_duration(cmd_int(c, "age_ms")),
 			     cmd_duration(cmd_int(c, "idle_ms")));

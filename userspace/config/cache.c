@@ -71,6 +71,9 @@ void weir_conf_check_cache(const struct weir_config *c, const struct weir_conf_p
 	if (p->cache.query != WEIR_QUERY_LISTED && p->cache_key_params.count > 0)
 		weir_conf_warning(report, c->file, lines[WEIR_PARAM_POOL_cache_key_params],
 				  "cache_key_params is of no use without cache_key_query = listed");
+	if (weir_conf_pool_has_cache(p) && p->memory_limit_kb && p->cache.memory_kb > p->memory_limit_kb / 2)
+		weir_conf_warning(report, c->file, lines[WEIR_PARAM_POOL_memory_limit],
+				  "memory_limit holds for cache_memory, too, and that is more than half of it");
 	if (p->cache.max_object_kb > p->cache.memory_kb / 2)
 		weir_conf_warning(
 			report, c->file, lines[WEIR_PARAM_POOL_cache_max_object],

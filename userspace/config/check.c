@@ -29,8 +29,8 @@ static void check_name(const struct weir_config *c, const struct weir_conf_pool 
 				"a pool's name has 1 to %zu letters, digits, '_', '-' or '.'", sizeof(p->name) - 1);
 	for (other = c->pools; other < p; other++)
 		if (p->name[0] && !strcmp(other->name, p->name))
-			weir_conf_error(report, c->file, p->line, "pool '%s' exists already, in line %d", p->name,
-					other->line);
+			weir_conf_error(report, c->file, p->line, "pool '%s' exists already, in %s",
+					p->name, weir_conf_place(c, other->line));
 }
 
 bool weir_conf_can_read(const struct weir_conf_pool *p, const char *path, bool is_directory, const char **ret_blocked)
@@ -169,6 +169,9 @@ static int check_pools(struct weir_config *c, struct weir_conf_report *report)
 		set_threads(c, p, report);
 		weir_conf_check_life(c, p, report);
 		weir_conf_check_cache(c, p, report);
+		r = weir_conf_check_static(c, p, report);
+		if (r < 0)
+			return r;
 		if (!p->lines[WEIR_PARAM_POOL_prefixes] && c->listens_count)
 			weir_conf_warning(report, c->file, p->line,
 					  "pool '%s' has no prefixes: no request will reach it", p->name);
@@ -203,8 +206,9 @@ static int check_duplicates(const struct weir_config *c, struct weir_conf_report
 	for (i = 1; i < c->prefixes_count; i++)
 		if (!weir_conf_prefix_compare(sorted[i - 1], sorted[i]))
 			weir_conf_error(report, c->file, MAX(sorted[i]->line, 0),
-					"prefix '%s' is the same as '%s' in line %d", sorted[i]->text,
-					sorted[i - 1]->text, sorted[i - 1]->line);
+					"prefix '%s' is the same as '%s' in %s", sorted[i]->text,
+					sorted[i - 1]->text,
+					weir_conf_place(c, sorted[i - 1]->line));
 	return 0;
 }
 
@@ -285,9 +289,10 @@ static int check_control(struct weir_config *c, struct weir_conf_report *report)
 
 uint8_t weir_conf_pool_encodings(const struct weir_conf_pool *p)
 {
-	/* files are served as they are */
 	if (p->handler == WEIR_HANDLER_STATIC)
-		return 0;
+		return p->files.precompressed || p->files.compress ?
+			       WEIR_ENCODING_BR | WEIR_ENCODING_ZSTD | WEIR_ENCODING_GZIP :
+			       0;
 	return WEIR_ENCODING__COUNT - 1;
 }
 
@@ -296,6 +301,7 @@ int weir_conf_check(struct weir_config *c, struct weir_conf_report *report)
 	int r;
 
 	check_globals(c, report);
+	weir_conf_check_limits(c, report);
 	r = check_control(c, report);
 	if (r == 0)
 		r = check_pools(c, report);

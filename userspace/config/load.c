@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-static void free_words(struct weir_conf_words *w)
+void weir_conf_words_fini(struct weir_conf_words *w)
 {
 	size_t i;
 
@@ -30,23 +30,29 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		free(c->pools[i].orphan_action_exe);
 		free(c->pools[i].smp_affinity);
 		free(c->pools[i].module.file);
-		free_words(&c->pools[i].restart_schedule);
-		free_words(&c->pools[i].restart_files);
-		free_words(&c->pools[i].environment);
-		free_words(&c->pools[i].cache_key_params);
-		free_words(&c->pools[i].cache_bypass_cookies);
-		free_words(&c->pools[i].cache_purge_from);
-		free_words(&c->pools[i].upstreams);
+		weir_conf_words_fini(&c->pools[i].cache_key_params);
+		weir_conf_words_fini(&c->pools[i].cache_bypass_cookies);
+		weir_conf_words_fini(&c->pools[i].cache_purge_from);
+		weir_conf_words_fini(&c->pools[i].restart_schedule);
+		weir_conf_words_fini(&c->pools[i].restart_files);
+		weir_conf_words_fini(&c->pools[i].environment);
+		weir_conf_words_fini(&c->pools[i].module.options);
+		weir_conf_words_fini(&c->pools[i].upstreams);
+		weir_conf_words_fini(&c->pools[i].proxy.request_fields);
+		weir_conf_words_fini(&c->pools[i].proxy.response_fields);
 		free(c->pools[i].proxy.servers);
 		free(c->pools[i].proxy.hash_header);
 		free(c->pools[i].proxy.health_path);
 		free(c->pools[i].proxy.host);
-		free_words(&c->pools[i].module.options);
+		weir_conf_static_fini(&c->pools[i].files);
 	}
 	for (i = 0; i < c->prefixes_count; i++)
 		weir_conf_prefix_fini(&c->prefixes[i]);
 	for (i = 0; i < c->interfaces_count; i++)
 		free(c->interfaces[i]);
+	for (i = 0; i < c->spans_count; i++)
+		free(c->spans[i].file);
+	free(c->spans);
 	free(c->listens);
 	free(c->pools);
 	free(c->prefixes);
@@ -56,9 +62,23 @@ struct weir_config *weir_config_free(struct weir_config *c)
 	free(c->fleet.stream);
 	free(c->fleet.password_file);
 	free(c->fleet.secret_file);
+	free(c->admin);
+	free(c->deny);
+	free(c->allow);
+	free(c->limit_action);
 	free(c->name);
 	free(c->file);
 	free(c);
+	return NULL;
+}
+
+const struct weir_conf_pool *weir_config_pool(const struct weir_config *c, uint16_t id)
+{
+	size_t i;
+
+	for (i = 0; i < c->pools_count; i++)
+		if (c->pools[i].id == id)
+			return &c->pools[i];
 	return NULL;
 }
 
@@ -155,21 +175,23 @@ static int add_prefix(struct weir_config *c, const struct weir_conf_pool *pool, 
 		return -ENOMEM;
 	}
 	c->prefixes = prefixes;
-	p.pool = pool->id;
+	p.pool = pool ? pool->id : 0;
 	p.id = (uint32_t)c->prefixes_count;
 	p.line = line;
 	prefixes[c->prefixes_count++] = p;
 	return 0;
 }
 
-static int set_value(void *base, const struct weir_param *p, const char *text, const char *where, int line,
-		     const int *set_at, struct weir_conf_report *report)
+static int set_value(const struct weir_config *c, void *base, const struct weir_param *p,
+		     const char *text, const char *where, int line, const int *set_at,
+		     struct weir_conf_report *report)
 {
 	const char *why;
 	int r;
 
 	if (*set_at > 0 && line > 0)
-		weir_conf_error(report, where, line, "'%s' is given twice, first in line %d", p->name, *set_at);
+		weir_conf_error(report, where, line, "'%s' is given twice, first in %s", p->name,
+				weir_conf_place(c, *set_at));
 	r = weir_param_set(p, base, text, &why);
 	if (r != -EINVAL)
 		return r;
@@ -195,10 +217,12 @@ int weir_conf_set(struct weir_config *c, struct weir_conf_pool *pool, enum weir_
 		r = add_prefix(c, pool, text, where, shown, report);
 		break;
 	case WEIR_TYPE_WORDS:
+		weir_conf_check_static_word(id, text, where, shown, report);
 		r = add_word((struct weir_conf_words *)((char *)pool + p->offset), text);
 		break;
 	default:
-		r = set_value(pool ? (void *)pool : (void *)c, p, text, where, shown, set_at, report);
+		r = set_value(c, pool ? (void *)pool : (void *)c, p, text, where, shown, set_at,
+			      report);
 	}
 	*set_at = line;
 	return r;
@@ -281,7 +305,8 @@ static int fill(struct weir_config *c, const struct weir_conf_options *o, struct
 		if (r == -ENOMEM || r == -EBADMSG)
 			return r;
 		if (r < 0) {
-			weir_conf_error(report, c->file, 0, "cannot be read: %s", strerror(-r));
+			weir_conf_error(report, c->file, 0, "cannot be read: %s",
+					r == -EINVAL ? "it is no regular file" : strerror(-r));
 			return -ENOENT;
 		}
 	}
@@ -324,6 +349,7 @@ int weir_config_load(const struct weir_conf_options *o, struct weir_conf_report 
 	if (r == 0)
 		r = weir_conf_check(c, report);
 	weir_conf_report_sort(report);
+	weir_conf_report_locate(report, c);
 	if (r < 0 && r != -EBADMSG)
 		return r;
 	if (report->errors)

@@ -131,8 +131,14 @@ static int attach_tc(struct weir_dataplane *dp, struct dp_iface *i, bool had_lin
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = i->pub.ifindex, .attach_point = BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY,
 		    .prog_fd = bpf_program__fd(dp->skel->progs.weir_tc));
-	int r = bpf_tc_hook_create(&hook);
+	int r;
 
+	/* The XDP program of an earlier instance may be there: packets come from the first moment on, and those of an
+	 * interface without a row are not ours. The mode is XDP's concern, see attach_xdp(). */
+	r = describe(dp, i);
+	if (r < 0)
+		return r;
+	r = bpf_tc_hook_create(&hook);
 	if (r < 0 && r != -EEXIST)
 		return r;
 	/* after a killed supervisor the qdisc is there, and ours: dp_detach() leaves it if others have filters in it */
@@ -153,6 +159,16 @@ static void detach_tc(unsigned ifindex, bool with_qdisc)
 		return;
 	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
 	(void)bpf_tc_hook_destroy(&hook);
+}
+
+/* By the link alone: a supervisor that has started itself anew may not look at programs by their numbers. */
+void dp_drop_filter(int link)
+{
+	struct bpf_link_info info = {};
+	uint32_t bytes = sizeof(info);
+
+	if (!bpf_obj_get_info_by_fd(link, &info, &bytes) && info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex)
+		detach_tc(info.xdp.ifindex, !dp_tc_has_others(info.xdp.ifindex, TC_PRIORITY));
 }
 
 static int link_xdp(struct weir_dataplane *dp, struct dp_iface *i, unsigned mode)
@@ -397,6 +413,8 @@ int weir_dataplane_attach(struct weir_dataplane *dp, const struct weir_config *c
 		dp_detach(dp);
 		return r;
 	}
+	if (dp_pin_pools(dp, conf) < 0)
+		weir_warn("the maps of the pools cannot be pinned: the next supervisor will replace their workers");
 	/* interfaces that an earlier instance used and this one does not */
 	if (dp->pin_dir[0]) {
 		dp_unlink(dp->pin_dir, is_used, dp);

@@ -11,6 +11,7 @@
 #include "weir/cache.h"
 #include "weir/endpoint.h"
 #include "weir/flow.h"
+#include "weir/limit.h"
 #include "weir/pool.h"
 #include "weir/verdict.h"
 
@@ -31,21 +32,20 @@ struct weir_dataplane_iface {
 /* Removes what a dead instance with the same name left: pins, tc filters. Safe when there is nothing. */
 int weir_dataplane_clean(const struct weir_config *conf);
 
-/* Which pinned maps of an earlier instance, whose workers still serve, are used on. */
-enum weir_reuse {
-	WEIR_REUSE_NOTHING,
-	WEIR_REUSE_FLOWS, /* connections and secrets: the endpoints are the same, other things are not */
-	WEIR_REUSE_ALL,	  /* the configuration is the same */
-};
-
-/* Loads every program and map for `conf`, without attaching. -EPERM, -ENOENT (kernel lacks something, or a map that shall be
- * used on is missing): *ret_why says. */
-int weir_dataplane_load(const struct weir_config *conf, enum weir_reuse reuse, struct weir_dataplane **ret_dp,
+/* Loads every program and map for `conf`, without attaching. With `is_kept` (by pool id) the pinned maps of an earlier
+ * instance are used on: connections, secrets, endpoints, and what belongs to the pools that it names; the others get new
+ * maps. NULL: all are new. -EPERM, -ENOENT (kernel lacks something, or a map that shall be used on is missing): *ret_why
+ * says. */
+int weir_dataplane_load(const struct weir_config *conf, const bool *is_kept, struct weir_dataplane **ret_dp,
 			char ret_why[256]);
 
 /* Detaches, unpins and frees everything. Takes NULL, returns NULL. */
 struct weir_dataplane *weir_dataplane_free(struct weir_dataplane *dp);
 DEFINE_CLEANUP(struct weir_dataplane *, weir_dataplane_free)
+
+/* Frees it and leaves what is attached and pinned to an earlier instance's workers, and to the next supervisor. Takes NULL,
+ * returns NULL. */
+struct weir_dataplane *weir_dataplane_leave(struct weir_dataplane *dp);
 
 /* Maps that a worker of `pool` inherits: ret_cache[WEIR_CLASS__MAX], ret_tickets, ret_queue. Owned by the dataplane. */
 void weir_dataplane_pool_fds(struct weir_dataplane *dp, uint16_t pool, int *ret_cache, int *ret_tickets,
@@ -54,9 +54,15 @@ void weir_dataplane_pool_fds(struct weir_dataplane *dp, uint16_t pool, int *ret_
 int weir_dataplane_clock_fd(struct weir_dataplane *dp);
 const uint64_t *weir_dataplane_cache_secret(struct weir_dataplane *dp);
 
-/* Writes endpoints (wildcards expanded to local addresses), pools and routes. */
+/* Writes pools and routes, then endpoints (wildcards expanded to local addresses), which take the new routes one by one:
+ * a request sees the table of its endpoint, whole. What an earlier configuration had on the same maps goes, but for its
+ * pools: weir_dataplane_forget_pool(). */
 int weir_dataplane_configure(struct weir_dataplane *dp, const struct weir_config *conf,
 			     const struct weir_route_compiled *routes);
+
+/* Takes a pool that no request is routed to any more, and whose workers are gone, out of the maps. `name`: of its pins;
+ * NULL: they are another pool's now. */
+void weir_dataplane_forget_pool(struct weir_dataplane *dp, uint16_t pool, const char *name);
 
 /* Changes what the programs do with a pool's requests: refusal NONE serves them. Effective with the next packet. */
 int weir_dataplane_set_pool(struct weir_dataplane *dp, uint16_t pool, enum weir_refusal refusal,
@@ -112,6 +118,20 @@ int weir_dataplane_cache_flush(struct weir_dataplane *dp, uint16_t pool);
 int weir_dataplane_flow_each(struct weir_dataplane *dp,
 			     int (*fn)(const struct weir_flow_key *k, const struct weir_flow *f, void *arg), void *arg);
 
+/* limit.c: protection. The flags of `l` are derived. */
+int weir_dataplane_limits_get(struct weir_dataplane *dp, struct weir_limits *ret);
+int weir_dataplane_limits_set(struct weir_dataplane *dp, const struct weir_limits *l);
+int weir_dataplane_acl_set(struct weir_dataplane *dp, const struct weir_acl_key *key, enum weir_acl_action action);
+int weir_dataplane_acl_remove(struct weir_dataplane *dp, const struct weir_acl_key *key); /* -ENOENT */
+int weir_dataplane_acl_clear(struct weir_dataplane *dp);
+int weir_dataplane_acl_each(struct weir_dataplane *dp,
+			    int (*fn)(const struct weir_acl_key *k, const struct weir_acl *row, void *arg), void *arg);
+/* Calls fn for each source that is known; it returns 1 when its changes shall be written back, 0, or -errno to stop. */
+int weir_dataplane_source_each(struct weir_dataplane *dp,
+			       int (*fn)(const struct weir_addr *a, struct weir_source *s, void *arg), void *arg);
+/* One counter of packets. */
+uint64_t weir_dataplane_verdict(struct weir_dataplane *dp, enum weir_verdict v);
+
 /* One line of `weir doctor`. */
 struct weir_probe {
 	const char *what;	/* "kfunc bpf_sk_assign_tcp_reqsk" */
@@ -119,7 +139,9 @@ struct weir_probe {
 	bool is_needed;		/* false: nice to have */
 	char detail[160];	/* what was found; if missing, what it costs and what to do */
 };
-/* Probes this kernel (and `ifname`, if not NULL) and fills up to `max` rows; returns how many. Needs no dataplane. */
-size_t weir_dataplane_probe(const char *ifname, struct weir_probe *ret_rows, size_t max);
+/* Probes this kernel and fills up to `max` rows; returns how many. Needs no dataplane. */
+size_t weir_dataplane_probe(struct weir_probe *ret_rows, size_t max);
+/* The same for an interface. */
+size_t weir_dataplane_probe_iface(const char *name, struct weir_probe *ret_rows, size_t max);
 
 #endif

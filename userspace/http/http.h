@@ -81,6 +81,20 @@ struct weir_request {
  * 501, 505); ret->why, ret->method and ret->minor are set, and the connection must be closed. */
 int weir_request_parse(const char *bytes, size_t count, size_t *scanned, struct weir_request *ret);
 
+/* Sizes that an administrator may set below the parser's own; HTTP.sys's MaxRequestBytes, MaxFieldLength,
+ * UrlSegmentMaxLength and UrlSegmentMaxCount. */
+struct weir_http_limits {
+	size_t head_bytes;
+	size_t field_bytes;   /* of one field line */
+	size_t segment_bytes; /* between two slashes of the path, as sent */
+	size_t segments;
+};
+
+/* Whether a parsed request is over a limit. `head`: the bytes that were parsed, with the empty line. 0: it is not; else the
+ * status to refuse with, and HTTP.sys's reason phrase in *ret_why (static). */
+unsigned weir_request_over(const struct weir_request *r, struct weir_str head, const struct weir_http_limits *l,
+			   const char **ret_why);
+
 static inline bool weir_request_has(const struct weir_request *r, enum weir_field f)
 {
 	return r->counts[f] > 0;
@@ -146,6 +160,22 @@ bool weir_cond_range_applies(const struct weir_request *r, struct weir_str etag,
 int weir_encoding_classify(struct weir_str value, uint8_t *ret_set);
 /* enum weir_encoding of a coding's name; 0: it has no bit. */
 uint8_t weir_encoding_bit(struct weir_str name);
+
+/* Content codings that responses are made in; the order is the server's preference among equals. */
+enum weir_coding {
+	WEIR_CODING_BR,
+	WEIR_CODING_ZSTD,
+	WEIR_CODING_GZIP,
+	WEIR_CODING_IDENTITY,
+	WEIR_CODING__MAX,
+};
+
+/* Weights of an Accept-Encoding value (RFC 9110 12.5.3) in thousandths; 0: not acceptable. Items that are malformed
+ * are ignored; of several about one coding the first counts. An identity that the field does not name weighs 1. */
+void weir_encoding_weigh(struct weir_str value, uint16_t ret[WEIR_CODING__MAX]);
+
+/* "br", "zstd", "gzip", "identity" */
+extern const char *const weir_coding_names[WEIR_CODING__MAX];
 
 /* "Not Found"; "Unknown" for what has none. */
 const char *weir_status_reason(unsigned status);

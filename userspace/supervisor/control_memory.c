@@ -37,17 +37,18 @@ static json_t *describe(const struct sup *s, const struct weir_conf_pool *p, con
 
 	weir_hold_view(h, &v);
 	is_endless = st->lifetime_s >= WEIR_POLICY_FOREVER;
-	return json_pack("{s:s, s:o, s:i, s:i, s:I, s:I, s:I, s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:I, s:b, s:b, s:i, s:I}",
-			 "pool", p->name, "key", text(v.key), "port", (int)v.port, "status", (int)st->status, "size",
-			 (json_int_t)(v.head.n + v.body_bytes), "created", (json_int_t)v.created_s, "age",
-			 (json_int_t)(int64_t)(now - st->born_ms) / 1000, "fresh_for",
-			 is_endless ? json_null() : json_integer((json_int_t)(int64_t)(st->fresh_ms - now) / 1000),
-			 "lifetime_from", st->why < WEIR_LIFETIME__MAX ? weir_lifetime_name(st->why) : "?",
-			 "stale_while_revalidate", (json_int_t)st->swr_s, "stale_if_error", (json_int_t)st->sie_s, "hits",
-			 (json_int_t)v.hits, "vary", text(v.vary), "tags", text(v.tags), "generation",
-			 (json_int_t)v.generation, "no_cache", (st->flags & WEIR_STORED_NO_CACHE) != 0, "must_revalidate",
-			 (st->flags & WEIR_STORED_MUST_REVALIDATE) != 0, "kernel_keys",
-			 (int)weir_hold_kernel_keys(h, keys), "kernel_hits", kernel_hits(s, p->id, h));
+	return json_pack(
+		"{s:s, s:o, s:i, s:i, s:I, s:I, s:I, s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:I, s:b, s:b, s:i, s:I}",
+		"pool", p->name, "key", text(v.key), "port", (int)v.port, "status", (int)st->status, "size",
+		(json_int_t)(v.head.n + v.body_bytes), "created", (json_int_t)v.created_s, "age",
+		(json_int_t)(int64_t)(now - st->born_ms) / 1000, "fresh_for",
+		is_endless ? json_null() : json_integer((json_int_t)(int64_t)(st->fresh_ms - now) / 1000),
+		"lifetime_from", st->why < WEIR_LIFETIME__MAX ? weir_lifetime_name(st->why) : "?",
+		"stale_while_revalidate", (json_int_t)st->swr_s, "stale_if_error", (json_int_t)st->sie_s, "hits",
+		(json_int_t)v.hits, "vary", text(v.vary), "tags", text(v.tags), "generation", (json_int_t)v.generation,
+		"no_cache", (st->flags & WEIR_STORED_NO_CACHE) != 0, "must_revalidate",
+		(st->flags & WEIR_STORED_MUST_REVALIDATE) != 0, "kernel_keys", (int)weir_hold_kernel_keys(h, keys),
+		"kernel_hits", kernel_hits(s, p->id, h));
 }
 
 struct rows {
@@ -68,7 +69,8 @@ static bool is_of(const struct weir_object_view *v, const struct weir_pool_cache
 	size_t skip = !u->host_bytes && slash ? (size_t)(slash - v->key.p) : 0;
 
 	return weir_pool_cache_key(pc, (struct weir_str){ u->host, u->host_bytes }, target, v->port, &key) == 0 &&
-	       weir_str_eq((struct weir_str){ v->key.p + skip, v->key.n - skip }, (struct weir_str){ key.text, key.bytes });
+	       weir_str_eq((struct weir_str){ v->key.p + skip, v->key.n - skip },
+			   (struct weir_str){ key.text, key.bytes });
 }
 
 static void add_row(const struct weir_hold *h, void *arg)
@@ -169,8 +171,9 @@ static void explain_absent(const struct weir_pool_cache *pc, const struct weir_s
 	if (rules)
 		add_rules(reasons, rules, "memory: the last response was not stored");
 	else
-		json_array_append_new(reasons, json_string("memory: nothing is stored: nobody has asked for it yet, or it was "
-							   "purged, replaced or pushed out since"));
+		json_array_append_new(reasons,
+				      json_string("memory: nothing is stored: nobody has asked for it yet, or it was "
+						  "purged, replaced or pushed out since"));
 }
 
 void sup_memory_why(struct sup *s, const struct weir_conf_pool *p, const struct sup_url *u, uint16_t port,
@@ -179,7 +182,9 @@ void sup_memory_why(struct sup *s, const struct weir_conf_pool *p, const struct 
 	static struct weir_store_key key; /* one thread */
 	const struct weir_pool_cache *pc = sup_store_of(s, p);
 	const struct weir_str target = { u->target, strlen(u->target) };
-	const struct weir_policy_request req = { WEIR_STR("GET"), { fields, strlen(fields) }, strchr(u->target, '?') != NULL };
+	const struct weir_policy_request req = { WEIR_STR("GET"),
+						 { fields, strlen(fields) },
+						 strchr(u->target, '?') != NULL };
 	uint64_t bypass;
 	struct weir_hold h;
 

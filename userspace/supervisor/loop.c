@@ -134,6 +134,7 @@ static void on_tick(struct sup *s)
 	}
 	sup_takeover_tick(s, false);
 	sup_service_tick();
+	sup_limits_tick(s);
 	sup_admin_start(s);
 	sup_fleet_start(s);
 	sup_refuser_dispatch(s);
@@ -172,6 +173,8 @@ void sup_loop_run(struct sup *s)
 			sup_fleet_dispatch(s);
 		else if (n == 1) /* the pidfd of a keeper */
 			on_death(s);
+		if (s->is_reloading && !s->is_stopping)
+			sup_reload_now(s);
 		check_stop(s);
 		sup_upgrade_tick(s);
 	}

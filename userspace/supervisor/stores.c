@@ -49,17 +49,17 @@ int sup_stores_new(struct sup *s)
 {
 	size_t i;
 
-	s->stores = calloc(s->config->pools_count, sizeof(*s->stores));
+	s->stores = calloc(WEIR_POOLS_MAX, sizeof(*s->stores));
 	if (!s->stores)
 		return -ENOMEM;
-	for (i = 0; i < s->config->pools_count; i++)
+	for (i = 0; i < WEIR_POOLS_MAX; i++)
 		s->stores[i].fd = -1;
 	return 0;
 }
 
 int *sup_store_fd(struct sup *s, uint16_t pool)
 {
-	return &s->stores[pool - 1].fd;
+	return &s->stores[pool].fd;
 }
 
 void sup_stores_open(struct sup *s)
@@ -72,12 +72,12 @@ void sup_stores_open(struct sup *s)
 
 		if (!weir_conf_pool_has_cache(p))
 			continue;
-		r = open_one(s, &s->stores[i], p);
+		r = open_one(s, &s->stores[p->id], p);
 		if (r == 0)
 			continue;
-		weir_pool_cache_fini(&s->stores[i].pc);
-		weir_closep(&s->stores[i].fd);
-		s->stores[i].fd = -1;
+		weir_pool_cache_fini(&s->stores[p->id].pc);
+		weir_closep(&s->stores[p->id].fd);
+		s->stores[p->id].fd = -1;
 		weir_warn("pool '%s' has no memory for responses (%s), its requests all go to the origin", p->name,
 			  strerror(-r));
 	}
@@ -87,7 +87,7 @@ void sup_stores_free(struct sup *s)
 {
 	size_t i;
 
-	for (i = 0; s->stores && i < s->config->pools_count; i++) {
+	for (i = 0; s->stores && i < WEIR_POOLS_MAX; i++) {
 		weir_pool_cache_fini(&s->stores[i].pc);
 		weir_closep(&s->stores[i].fd);
 	}
@@ -97,7 +97,7 @@ void sup_stores_free(struct sup *s)
 
 struct weir_pool_cache *sup_store_of(struct sup *s, const struct weir_conf_pool *p)
 {
-	struct weir_pool_cache *pc = &s->stores[p->id - 1].pc;
+	struct weir_pool_cache *pc = &s->stores[p->id].pc;
 
 	return pc->store ? pc : NULL;
 }

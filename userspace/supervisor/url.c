@@ -48,7 +48,8 @@ int sup_url_parse(const char *text, struct sup_url *ret, const char **ret_why)
 	struct sup_url u = {};
 	bool has_scheme = !strncasecmp(text, "http://", 7);
 	const char *host = has_scheme ? text + 7 : text;
-	size_t bytes = strcspn(host, "/?#"), i;
+	_cleanup_free_ char *ascii = NULL;
+	size_t bytes = strcspn(host, "/?#");
 	int r;
 
 	*ret_why = "write it as http://host:port/path";
@@ -59,11 +60,15 @@ int sup_url_parse(const char *text, struct sup_url *ret, const char **ret_why)
 		return -EINVAL;
 	if (has_scheme && !u.port)
 		u.port = 80;
-	if (bytes >= sizeof(u.host) || (has_scheme && !bytes))
+	if (has_scheme && !bytes)
 		return -EINVAL;
-	for (i = 0; i < bytes; i++)
-		u.host[i] = weir_lower(host[i]);
-	u.host_bytes = bytes;
+	r = weir_conf_host_ascii(host, bytes, &ascii);
+	if (r < 0)
+		return r;
+	u.host_bytes = strlen(ascii);
+	if (u.host_bytes >= sizeof(u.host))
+		return -EINVAL;
+	memcpy(u.host, ascii, u.host_bytes);
 	r = set_path(&u);
 	if (r == 0)
 		*ret = u;
@@ -92,9 +97,14 @@ bool sup_url_is_for(const struct sup_url *u, const struct weir_conf_listen *l, s
 	return true;
 }
 
+bool sup_addr_is_v4(const struct weir_addr *a)
+{
+	return !a->word[0] && !a->word[1] && a->word[2] == htonl(0xffff);
+}
+
 void sup_addr_format(const struct weir_addr *a, uint16_t port, char *buf, size_t bytes)
 {
-	bool is_v4 = !a->word[0] && !a->word[1] && a->word[2] == htonl(0xffff);
+	bool is_v4 = sup_addr_is_v4(a);
 	char text[INET6_ADDRSTRLEN] = "?";
 
 	(void)inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? (const void *)&a->word[3] : a, text, sizeof(text));

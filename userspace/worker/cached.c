@@ -12,7 +12,7 @@
 #include "handlers/cached.h"
 
 #define WAITERS (WRK_THREADS_MAX + 5) /* as the index of a thread */
-#define REFRESH_MS 30000	       /* until another may refresh what one did not */
+#define REFRESH_MS 30000	      /* until another may refresh what one did not */
 
 int wrk_cached_init(struct wrk_worker *w)
 {
@@ -61,7 +61,8 @@ static void let_all_go(struct wrk_worker *w, struct wrk_waiter *list)
 }
 
 /* Those that `picks` picks, out of the list. */
-static struct wrk_waiter *take_waiters(struct wrk_worker *w, bool (*picks)(const struct wrk_waiter *, void *), void *arg)
+static struct wrk_waiter *take_waiters(struct wrk_worker *w, bool (*picks)(const struct wrk_waiter *, void *),
+				       void *arg)
 {
 	struct wrk_waiter **at, *one, *taken = NULL;
 
@@ -165,7 +166,7 @@ static bool park(struct wrk_thread *t, struct wrk_conn *c, struct weir_str rest,
 struct ask {
 	struct wrk_thread *t;
 	struct wrk_conn *c;
-	const struct weir_conf_prefix *prefix;
+	const struct weir_route_found *prefix;
 	struct weir_str rest;
 	struct weir_policy_request policy;
 	struct weir_fetch_request fetch;
@@ -285,8 +286,8 @@ static void refuse(struct ask *a)
 {
 	static const struct weir_str none = { NULL, 0 };
 
-	weir_response_error(&a->t->resp, &a->t->req, 504, "The request has only-if-cached, and nothing usable is stored.",
-			    NULL, none);
+	weir_response_error(&a->t->resp, &a->t->req, 504,
+			    "The request has only-if-cached, and nothing usable is stored.", NULL, none);
 }
 
 /* stale-if-error: the last fetch failed, and not long ago. */
@@ -353,7 +354,8 @@ static bool purge(struct ask *a)
 		if (weir_conf_net_has(from->items[i], &a->c->key.client))
 			break;
 	if (i == from->count) {
-		weir_response_error(&a->t->resp, &a->t->req, 403, "PURGE is not allowed from your address.", NULL, none);
+		weir_response_error(&a->t->resp, &a->t->req, 403, "PURGE is not allowed from your address.", NULL,
+				    none);
 		return true;
 	}
 	n = weir_store_purge(a->t->w->cached.pc.store, WEIR_PURGE_KEY, (struct weir_str){ a->key.text, a->key.bytes });
@@ -366,13 +368,27 @@ static bool purge(struct ask *a)
 	return true;
 }
 
+/* Path and query, however the target was written. */
+static struct weir_str origin_form(const struct weir_request *req)
+{
+	struct weir_str t = req->target;
+	const char *at = req->form == WEIR_TARGET_ABSOLUTE ? memmem(t.p, t.n, "://", 3) : NULL;
+
+	if (!at)
+		return t;
+	at += 3;
+	while (at < t.p + t.n && *at != '/' && *at != '?')
+		at++;
+	return (struct weir_str){ at, (size_t)(t.p + t.n - at) };
+}
+
 static void watch(struct ask *a)
 {
 	if (weir_fetch_watch(&a->t->w->cached.pc, &a->fetch, &a->t->fetch) < 0)
 		a->t->fetch = NULL;
 }
 
-enum wrk_cached_step wrk_cached_serve(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+enum wrk_cached_step wrk_cached_serve(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 				      struct weir_str rest)
 {
 	struct weir_pool_cache *pc = &t->w->cached.pc;
@@ -384,8 +400,8 @@ enum wrk_cached_step wrk_cached_serve(struct wrk_thread *t, struct wrk_conn *c, 
 	/* the main thread serves what is left at the end: the store's lock is not for it */
 	if (__atomic_load_n(&t->w->is_draining, __ATOMIC_RELAXED) && gettid() == getpid())
 		return WRK_CACHED_PASS;
-	if (!pc->store || req->form != WEIR_TARGET_ORIGIN ||
-	    weir_pool_cache_key(pc, req->host, req->target, ntohs(c->key.server_port), &a.key) < 0)
+	if (!pc->store || req->form == WEIR_TARGET_ASTERISK ||
+	    weir_pool_cache_key(pc, req->host, origin_form(req), ntohs(c->key.server_port), &a.key) < 0)
 		return WRK_CACHED_PASS;
 	a.policy = (struct weir_policy_request){
 		.method = req->method_text,
@@ -430,24 +446,25 @@ void wrk_cached_drop(struct wrk_thread *t)
 
 /* --- what the relay hears --- */
 
-static void on_head(struct wrk_worker *w, void *arg, const struct weir_reply *reply, uint64_t length,
+static bool on_head(struct wrk_worker *w, void *arg, const struct weir_reply *reply, uint64_t length,
 		    struct weir_buf *head, size_t start)
 {
 	struct weir_fetch *f = arg;
 	const struct weir_str shown = { head->p + start, head->n - start };
 	uint64_t rules = weir_fetch_head(f, reply->status, reply->fields, shown, length);
 
-	if (!w->setup->pool->cache_status || head->is_full || head->n < start + 2)
-		return;
-	head->n -= 2;
-	weir_cached_put_forwarded(head, weir_fetch_is_fill(f) ? "miss" : "method", rules == 0, false);
-	weir_buf_puts(head, "\r\n");
+	if (w->setup->pool->cache_status && !head->is_full && head->n >= start + 2) {
+		head->n -= 2;
+		weir_cached_put_forwarded(head, weir_fetch_is_fill(f) ? "miss" : "method", rules == 0, false);
+		weir_buf_puts(head, "\r\n");
+	}
+	return rules == 0;
 }
 
-static void on_body(struct wrk_worker *w, void *arg, struct weir_str data)
+static bool on_body(struct wrk_worker *w, void *arg, struct weir_str data)
 {
 	(void)w;
-	weir_fetch_body(arg, data);
+	return weir_fetch_body(arg, data);
 }
 
 static void on_end(struct wrk_worker *w, void *arg, enum wrk_tap_end how)

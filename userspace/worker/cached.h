@@ -13,7 +13,7 @@ struct wrk_exchange;
 struct wrk_thread;
 struct wrk_worker;
 struct wrk_tap;
-struct weir_conf_prefix;
+struct weir_route_found;
 
 /* A connection whose request waits for another's fetch. Its bytes are in its input slot: no thread, and no memory of ours
  * but this, waits with it. */
@@ -45,7 +45,7 @@ enum wrk_cached_step {
 int wrk_cached_init(struct wrk_worker *w);
 void wrk_cached_fini(struct wrk_worker *w);
 /* For a request of this pool, before its handler is asked. */
-enum wrk_cached_step wrk_cached_serve(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+enum wrk_cached_step wrk_cached_serve(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 				      struct weir_str rest);
 /* Nobody took t->fetch, or the request has ended otherwise. */
 void wrk_cached_drop(struct wrk_thread *t);

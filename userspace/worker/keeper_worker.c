@@ -102,9 +102,9 @@ void keeper_kill(struct keeper *k, struct keeper_worker *w, const char *why)
 	(void)kill(w->pid, SIGKILL);
 }
 
-static void drain(struct keeper_worker *w, enum wrk_drain mode)
+static void drain(struct keeper_worker *w, enum wrk_drain mode, uint16_t move_to)
 {
-	const uint64_t value = mode;
+	const uint64_t value = (uint64_t)mode | (uint64_t)move_to << 8;
 
 	if (!w->pid || w->drain_ms)
 		return;
@@ -150,13 +150,10 @@ static void bury(struct keeper *k, struct keeper_worker *w, int status)
 	flush_cache(k->base.setup);
 	if (k->store)
 		weir_store_bury(k->store, wrk_reader(k->base.setup->slot, dead.generation));
-	if (!keeper_has_worker(k)) {
-		(void)keeper_close_strays(k);
-		k->has_strays = false;
-	} else if (!is_clean) {
+	if (!is_clean && keeper_has_worker(k))
 		wrk_recover_dead(&k->rescue, dead.generation);
-		k->has_strays = true;
-	}
+	if (!is_clean || !keeper_has_worker(k))
+		keeper_find_strays(k, dead.generation);
 	if (w == &k->next)
 		weir_metrics_add(k->base.setup->metrics, recycle_failures, 1);
 	if (w == &k->serving) {
@@ -215,7 +212,7 @@ static void hand_over(struct keeper *k)
 	publish(k);
 	weir_metrics_set(m, started_at, weir_realtime_s());
 	weir_metrics_add(m, recycles, 1);
-	drain(&k->old, WRK_DRAIN_HAND_OVER);
+	drain(&k->old, WRK_DRAIN_HAND_OVER, 0);
 	weir_info("worker %d of pool '%s' is replaced by %d: %s", k->old.pid, k->base.setup->pool->name,
 		  k->serving.pid, wrk_reason_name(k->reason));
 	wake_supervisor(k);
@@ -243,7 +240,7 @@ static void follow_order(struct keeper *k)
 	k->is_resting = true;
 	publish(k);
 	(void)keeper_watch_sources(k);
-	drain(&k->old, WRK_DRAIN_HAND_OVER);
+	drain(&k->old, WRK_DRAIN_HAND_OVER, 0);
 }
 
 static void end_all(struct keeper *k)
@@ -255,7 +252,10 @@ static void end_all(struct keeper *k)
 	keeper_state(k, WEIR_SLOT_STOPPING);
 	for (i = 0; i < ARRAY_SIZE(all); i++) {
 		/* one that is not ready has nothing yet; of two, the one that serves has the connections */
-		drain(all[i], k->is_moving && all[i] == &k->serving ? WRK_DRAIN_MOVE : WRK_DRAIN_FINAL);
+		if (k->is_moving && all[i] == &k->serving)
+			drain(all[i], WRK_DRAIN_MOVE, k->move_to);
+		else
+			drain(all[i], WRK_DRAIN_FINAL, 0);
 		if (all[i]->pid && limit && weir_now_ms() - all[i]->drain_ms > limit)
 			keeper_kill(k, all[i], "did not end within shutdown_time_limit");
 	}
@@ -284,6 +284,7 @@ void keeper_step(struct keeper *k)
 			weir_metrics_set(k->base.setup->metrics, started_at, weir_realtime_s());
 		publish(k);
 	}
+	keeper_look_again(k);
 	look_ready(k, &k->serving);
 	look_ready(k, &k->next);
 	if (k->next.pid && k->next.is_ready && !k->next.killed_for)

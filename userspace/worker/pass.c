@@ -43,7 +43,7 @@ static int send_message(int to, struct msghdr *m, int fd)
 int wrk_pass_on(struct wrk_thread *t, struct wrk_conn *c, uint16_t pool, struct weir_str rest)
 {
 	const struct wrk_setup *setup = t->w->setup;
-	int fd = wrk_conn_fd(&t->w->base->table, c), to = pool < WEIR_POOLS_MAX ? setup->pass_tx[pool] : -1;
+	int fd = wrk_conn_fd(&t->w->base->table, c), to = -1;
 	struct pass_head head = {
 		.key = c->key,
 		.consumed = c->consumed,
@@ -61,6 +61,9 @@ int wrk_pass_on(struct wrk_thread *t, struct wrk_conn *c, uint16_t pool, struct 
 	};
 	int r;
 
+	/* acquire: pairs with the release in keeper_take_gift() */
+	if (pool < WEIR_POOLS_MAX)
+		to = __atomic_load_n(&setup->pass_tx[pool], __ATOMIC_ACQUIRE);
 	if (to < 0)
 		return -ENOTCONN;
 	/* The socket lives on elsewhere: closing our descriptor would not take it out of the epoll set. */
@@ -100,7 +103,7 @@ void wrk_pass_receive(struct wrk_thread *t)
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
-	struct wrk_conn *c;
+	struct wrk_conn *c, born;
 	ssize_t n = recvmsg(t->w->setup->pass_rx, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (n <= 0)
@@ -108,15 +111,19 @@ void wrk_pass_receive(struct wrk_thread *t)
 	fd = received_fd(&m);
 	if (fd < 0 || n < (ssize_t)sizeof(head) || head.bytes != (size_t)n - sizeof(head))
 		return;
-	c = wrk_conn_open(&t->w->base->table, fd, t->number);
+	born = (struct wrk_conn){
+		.key = head.key,
+		.consumed = head.consumed,
+		.sent = head.sent,
+		.endpoint = head.endpoint,
+		.deadline_ms = weir_now_ms() + t->w->setup->pool->keepalive_ms,
+		.since_ms = weir_now_ms(),
+		/* its request is only here */
+		.step = head.bytes > 0 ? WRK_STEP_TAKEN : WRK_STEP_NONE,
+	};
+	c = wrk_conn_open(&t->w->base->table, TAKE_FD(fd), t->number, &born);
 	if (!c)
 		return;
-	(void)TAKE_FD(fd);
-	c->key = head.key;
-	c->consumed = head.consumed;
-	c->sent = head.sent;
-	c->endpoint = head.endpoint;
-	__atomic_store_n(&c->deadline_ms, weir_now_ms() + t->w->setup->pool->keepalive_ms, __ATOMIC_RELAXED);
 	weir_metrics_add(t->w->setup->metrics, received, 1);
 	wrk_serve_received(t, c, head.bytes);
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The relay: requests that are passed on to upstreams, both directions streamed in constant memory,
- * no thread held by a slow client or a slow upstream.
+/* The relay: requests that are passed on to upstreams, both directions streamed in constant memory, no thread held by a
+ * slow client or a slow upstream.
  *
- * An exchange is a client's connection, an upstream's, and up to three bounded buffers. Whoever has
- * something for it to do (the serving thread that begins it, a relay thread with an epoll event,
- * the main thread with an expired deadline) adds bits to `events` and claims it; the one who finds
- * it busy leaves the bits, and the one who is busy looks again before it lets go. Nobody ever
- * waits. The memory of an exchange stays one: a late event is harmless.
+ * An exchange is a client's connection, an upstream's, and up to three bounded buffers. Whoever has something for it to
+ * do (the serving thread that begins it, one with an epoll event, the main thread with an expired deadline) adds bits to
+ * `events` and claims it; the one who finds it busy leaves the bits, and the one who is busy looks again before it lets
+ * go. Nobody ever waits. The memory of an exchange stays one: a late event is harmless.
  *
  *     client socket -> input slot of the connection -> codec -> up -> upstream
  *     client socket <- out <- (framing) <- codec <- in <- upstream
  *
- * The input slot is the one that serve.c uses: what is behind the request's body stays there for
- * the next thread. */
+ * The input slot is the one that serve.c uses: what is behind the request's body stays there for the next thread. The
+ * serving threads of such a pool wait for the relay's epoll set, which is this worker's alone: connections to upstreams
+ * are in it, those of clients only while one is waited for, and the set that all workers of the slot share. */
 #ifndef WRK_RELAY_H
 #define WRK_RELAY_H
 
@@ -21,7 +21,7 @@
 #include "upstream/upstream.h"
 #include "worker/wrk_priv.h"
 
-#define RELAY (WRK_THREADS_MAX + 4) /* as the index of a thread */
+#define RELAY (WRK_THREADS_MAX + 5) /* as the index of a thread */
 #define RELAY_BUF_BYTES (64u << 10)
 #define RELAY_ROOM_BYTES (32u << 10) /* that `out` has before a response is read on: for the longest head */
 #define RELAY_WATCH_MS 1000	     /* after which it is asked whether the client is still there */
@@ -75,11 +75,12 @@ enum wrk_tap_end {
 /* Listens to what passes: where a cache is filled. Any thread that libc knows, one call at a time for an exchange. */
 struct wrk_tap {
 	/* Once at most. `reply`: as the upstream sent it, hop-by-hop fields included. `out` has, from `start` on, the head
-	 * that the client gets, and takes more fields. `length`: of the body, or UINT64_MAX. */
-	void (*head)(struct wrk_worker *w, void *arg, const struct weir_reply *reply, uint64_t length,
+	 * that the client gets, and takes more fields. `length`: of the body, or UINT64_MAX. False: the rest is not
+	 * wanted, end() follows at once; an exchange without a client is given up. */
+	bool (*head)(struct wrk_worker *w, void *arg, const struct weir_reply *reply, uint64_t length,
 		     struct weir_buf *out, size_t start);
-	/* A piece of the body, without framing. */
-	void (*body)(struct wrk_worker *w, void *arg, struct weir_str data);
+	/* A piece of the body, without framing. False: as above. */
+	bool (*body)(struct wrk_worker *w, void *arg, struct weir_str data);
 	/* The last call, once. */
 	void (*end)(struct wrk_worker *w, void *arg, enum wrk_tap_end how);
 };
@@ -115,6 +116,8 @@ struct wrk_exchange {
 	unsigned retries; /* left */
 	enum relay_wait wait;
 	uint64_t deadline_ms;
+	uint64_t window_ms;   /* WAIT_CLIENT: the time that is measured */
+	uint32_t window_sent; /* what had been sent at its begin */
 	bool is_connecting;
 	bool has_moved; /* bytes, since the deadline was set */
 
@@ -218,8 +221,9 @@ bool relay_abort(struct wrk_exchange *x, bool is_reset);
 bool relay_refuse(struct wrk_exchange *x, unsigned status, const char *why);
 /* Says what happened to a request, at most a few times a second. */
 void relay_log(const struct wrk_exchange *x, const char *why);
+bool relay_is_due(const struct wrk_exchange *x, uint64_t now_ms);
 /* The deadline is over. False: the exchange has ended. */
-bool relay_expire(struct wrk_exchange *x);
+bool relay_expire(struct wrk_exchange *x, uint64_t now_ms);
 /* Sets what it waits for, and until when. */
 void relay_settle(struct wrk_exchange *x, uint64_t now_ms);
 

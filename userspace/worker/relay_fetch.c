@@ -13,9 +13,12 @@
 static bool is_left_out(struct weir_str name)
 {
 	static const struct weir_str fields[] = {
-		{ "If-None-Match", 13 }, { "If-Modified-Since", 17 }, { "If-Match", 8 },      { "If-Range", 8 },
-		{ "Range", 5 },		 { "Cache-Control", 13 },     { "Pragma", 6 },	      { "Expect", 6 },
-		{ "Upgrade", 7 },	 { "Content-Length", 14 },    { "Connection", 10 }, { "If-Unmodified-Since", 19 },
+		{ "If-None-Match", 13 }, { "If-Modified-Since", 17 },
+		{ "If-Match", 8 },	 { "If-Range", 8 },
+		{ "Range", 5 },		 { "Cache-Control", 13 },
+		{ "Pragma", 6 },	 { "Expect", 6 },
+		{ "Upgrade", 7 },	 { "Content-Length", 14 },
+		{ "Connection", 10 },	 { "If-Unmodified-Since", 19 },
 	};
 	size_t i;
 
@@ -90,7 +93,7 @@ static int begin(struct wrk_thread *t, const struct weir_codec_call *call, struc
 	return 0;
 }
 
-int wrk_relay_fetch(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+int wrk_relay_fetch(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 		    struct weir_str rest, const struct weir_object_view *about, struct weir_fetch *f)
 {
 	_cleanup_free_ struct weir_request *req = malloc(sizeof(*req));

@@ -54,6 +54,12 @@ static uint64_t length_of(const struct wrk_exchange *x, const struct weir_reply 
 	return x->codec->has_length(x->codec_state, &bytes) ? bytes : UINT64_MAX;
 }
 
+static void leave_tap(struct wrk_exchange *x)
+{
+	x->tap->end(x->w, x->tap_arg, WRK_TAP_LEFT);
+	x->tap = NULL;
+}
+
 static void on_head(struct wrk_exchange *x, const struct weir_reply *reply, struct weir_buf *out)
 {
 	char date[WEIR_HTTP_DATE_BYTES];
@@ -73,19 +79,20 @@ static void on_head(struct wrk_exchange *x, const struct weir_reply *reply, stru
 	}
 	decide_framing(x, reply);
 	weir_date_format(weir_realtime_s(), date);
+	g.fields = &x->w->setup->pool->proxy.response_fields;
 	g.framing = x->framing;
 	g.is_keep_alive = x->is_keep_alive;
 	g.hides_tags = x->w->cached.pc.store && !x->w->setup->pool->cache.shows_tags;
 	weir_gateway_head(out, &g);
-	if (x->tap)
-		x->tap->head(x->w, x->tap_arg, reply, length_of(x, reply), out, start);
+	if (x->tap && !x->tap->head(x->w, x->tap_arg, reply, length_of(x, reply), out, start))
+		leave_tap(x);
 }
 
 static void on_body(struct wrk_exchange *x, struct weir_str data, struct weir_buf *out)
 {
 	x->reply_bytes += data.n;
-	if (x->tap)
-		x->tap->body(x->w, x->tap_arg, data);
+	if (x->tap && !x->tap->body(x->w, x->tap_arg, data))
+		leave_tap(x);
 	if (x->framing == WEIR_FRAMING_CHUNKED) {
 		weir_buf_hex(out, data.n);
 		weir_buf_puts(out, "\r\n");
@@ -115,7 +122,8 @@ static void on_end(struct wrk_exchange *x, struct weir_buf *out)
 	x->tap = NULL;
 }
 
-static void act(struct wrk_exchange *x, enum weir_codec_event e, const struct weir_codec_piece *piece)
+/* False: what is written for the client is longer than there is room for. */
+static bool act(struct wrk_exchange *x, enum weir_codec_event e, const struct weir_codec_piece *piece)
 {
 	struct weir_buf out = relay_buf_writer(&x->out_buf);
 
@@ -146,6 +154,7 @@ static void act(struct wrk_exchange *x, enum weir_codec_event e, const struct we
 		break;
 	}
 	x->out_buf.n = (uint32_t)out.n;
+	return !out.is_full;
 }
 
 /* Reads from the upstream into `in`. 1: something, 0: its end, -EAGAIN, or -errno. */
@@ -282,7 +291,11 @@ bool relay_pull_up(struct wrk_exchange *x, bool *ret_moved)
 		*ret_moved = true;
 		if (e == WEIR_CODEC_BAD)
 			return relay_fail(x, 502, piece.why);
-		act(x, e, &piece);
+		if (!act(x, e, &piece))
+			return relay_fail(x, 502, "response head too long");
+		/* nobody wants the rest */
+		if (!x->conn && !x->tap && !x->is_reply_done)
+			return relay_abort(x, false);
 		if (is_too_long(x))
 			return relay_fail(x, 502, "its response is longer than response_body_max");
 	}

@@ -45,6 +45,7 @@ enum wrk_state {
 	WRK_IDLE,	  /* in the epoll set, nobody's; queued when bytes wait in the socket */
 	WRK_FLIGHT,	  /* one thread's */
 	WRK_FLIGHT_AGAIN, /* the same, and an event came meanwhile */
+	WRK_OPENING,	  /* one thread's, which fills it; of a dead worker's, nothing but the descriptor is known */
 };
 
 #define WRK_HELD 0x80 /* in flight, and somebody else looks at the descriptor: its owner waits before it lets go */
@@ -90,6 +91,7 @@ struct wrk_conn {
 	uint32_t sent_start;   /* STEP_SENDING: what `sent` was before this response */
 	uint32_t sent_goal;    /* STEP_SENDING: what it is when the response is complete */
 	uint32_t ticket;       /* state word of our offer to XDP; 0: none */
+	uint8_t ticket_way;    /* and where it is in its bucket */
 	uint16_t endpoint;     /* id */
 	uint8_t phase;	       /* enum wrk_phase */
 	uint8_t step;	       /* enum wrk_step */
@@ -124,11 +126,11 @@ struct wrk_table {
 	uint32_t *highest;	/* in *shared */
 };
 
-/* How a worker shall end: the value that is written to its drain_fd. */
+/* How a worker shall end: the value that is written to its drain_fd; with WRK_DRAIN_MOVE, a pool id << 8. */
 enum wrk_drain {
 	WRK_DRAIN_FINAL = 1,	/* the slot ends: idle connections are closed */
 	WRK_DRAIN_HAND_OVER = 2, /* another worker of the slot goes on: only what threads hold is finished */
-	WRK_DRAIN_MOVE = 4,	 /* the slot ends, its pool goes on in another: connections are passed there */
+	WRK_DRAIN_MOVE = 4,	 /* the slot ends: connections are passed to that pool's workers (0: its own pool's) */
 };
 
 /* Made by the keeper, survives the worker. A worker sees its copy as of its clone(): fixed after init. Two workers of a
@@ -145,9 +147,13 @@ struct wrk_base {
 
 /* A thread's number in wrk_conn.state: unique among the workers that may live at the same time. */
 #define WRK_GENERATIONS 4096
+static inline unsigned wrk_thread_number_in(uint32_t generation, unsigned index)
+{
+	return (generation & (WRK_GENERATIONS - 1)) << 12 | index;
+}
 static inline unsigned wrk_thread_number(const struct wrk_base *b, unsigned index)
 {
-	return (b->generation & (WRK_GENERATIONS - 1)) << 12 | index;
+	return wrk_thread_number_in(b->generation, index);
 }
 static inline uint32_t wrk_state_generation(uint32_t state)
 {
@@ -198,6 +204,7 @@ struct wrk_thread {
 	size_t body_taken; /* bytes behind the request's head that its handler has eaten */
 	struct weir_module_thread module;
 	struct weir_request req;
+	struct weir_route_found found; /* the prefix of req */
 	struct weir_response resp;
 	char in[WRK_IN_BYTES];
 	char out[WEIR_RESPONSE_TEXT_MAX];
@@ -248,6 +255,7 @@ struct wrk_worker {
 	const struct wrk_setup *setup;
 	struct weir_cache cache;
 	struct weir_static *files; /* NULL: the root cannot be opened, or is_debug */
+	struct weir_http_limits limits;
 	bool is_debug;		   /* the debug handler serves, not files */
 	struct weir_module_conf module_conf;
 	struct weir_worker *module; /* NULL: another handler serves */
@@ -262,7 +270,8 @@ struct wrk_worker {
 	/* any thread, atomic */
 	uint32_t ticket_generation;
 	bool is_draining;
-	bool is_moving;		   /* of is_draining: connections go to another slot */
+	bool is_moving;		   /* of is_draining: connections go to other workers */
+	uint16_t move_to;	   /* those of this pool */
 	bool is_ending;		   /* of is_draining: not a hand-over; connections are not kept alive */
 	bool is_pressed;	   /* requests have been waiting for queue_timeout_ms: ask each for its age */
 	uint64_t drain_ms;	   /* when that began */
@@ -312,8 +321,9 @@ static inline char *wrk_conn_slot(const struct wrk_table *t, const struct wrk_co
 {
 	return t->slots + (size_t)(c - t->conns) * WRK_IN_BYTES;
 }
-/* The entry of a new descriptor, in flight by `thread`. NULL: the table is too small. */
-struct wrk_conn *wrk_conn_open(const struct wrk_table *t, int fd, unsigned thread);
+/* The entry of a new descriptor, in flight by `thread`, with all of `born` but its state; NULL: empty. Takes the
+ * descriptor. NULL: the table is too small, and it was closed; or somebody else has found it, see keeper_strays.c. */
+struct wrk_conn *wrk_conn_open(const struct wrk_table *t, int fd, unsigned thread, const struct wrk_conn *born);
 /* False: it is nobody's to take (free, or in flight: then its thread will look again). */
 bool wrk_conn_claim(struct wrk_conn *c, unsigned thread);
 /* Back to idle. False: an event came meanwhile, and the thread still has it. */
@@ -331,6 +341,8 @@ int wrk_table_enter(const struct wrk_table *t, uint32_t generation, bool has_eld
 void wrk_table_leave(const struct wrk_table *t, uint32_t generation);
 /* For the keeper, when the worker of this generation is dead: another one that lives sees to its connections. */
 void wrk_table_bury(const struct wrk_table *t, uint32_t generation);
+/* For the keeper: a living worker, or the next one, looks for entries of the dead once more. */
+void wrk_table_disturb(const struct wrk_table *t);
 /* Whether the owner in a state word can still act. */
 bool wrk_table_is_living(const struct wrk_table *t, uint32_t state);
 /* Whether a worker of another generation may own connections. */
@@ -409,7 +421,7 @@ enum wrk_next wrk_request_finish(struct wrk_thread *t, struct wrk_conn *c, bool 
 /* -errno: said already. */
 int wrk_module_init(struct wrk_worker *w);
 /* One request of a module; `rest` as in wrk_request_handle(). */
-enum wrk_next wrk_module_handle(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+enum wrk_next wrk_module_handle(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 				struct weir_str rest);
 
 /* send.c */
@@ -455,12 +467,12 @@ void wrk_relay_fini(struct wrk_worker *w);
 
 /* relay_begin.c: passes t->req on. 0: the connection is the relay's, and no more the thread's. Else the status to
  * refuse with, *ret_why (static) says why. */
-unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 			 struct weir_str rest, const char **ret_why);
 
 /* relay_fetch.c: a GET for the request in t->req that no client gets; `f` hears the response, and is taken over on
  * success. `about`: what is asked about, by its validators; NULL: nothing. -ENOBUFS, -ENOMEM, -EINVAL. */
-int wrk_relay_fetch(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+int wrk_relay_fetch(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 		    struct weir_str rest, const struct weir_object_view *about, struct weir_fetch *f);
 
 /* A worker's name in its pool's store. */
@@ -487,6 +499,8 @@ bool wrk_request_is_stale(struct wrk_worker *w, struct wrk_conn *c);
 
 /* accept.c */
 void wrk_accept(struct wrk_thread *t, size_t listener);
+/* What wrk_accept() knows of a connection, from its socket alone: endpoint and addresses. False: it is not a client's. */
+bool wrk_conn_describe(const struct wrk_worker *w, int fd, struct wrk_conn *ret_born);
 int wrk_locals_init(struct wrk_worker *w);
 
 /* pass.c */
@@ -505,6 +519,8 @@ void wrk_move_all(struct wrk_worker *w);
 /* recover.c: what dead workers left. Cheap when nobody has died. */
 /* In its successor, before any thread runs; nothing to do when an elder lives. */
 void wrk_recover(struct wrk_worker *w);
+/* Whether nothing was ever read from this socket. */
+bool wrk_socket_is_unread(int fd);
 /* For the keeper: the worker of this generation is dead; one that lives, or the next one, sees to its connections. */
 void wrk_recover_dead(struct wrk_worker *w, uint32_t generation);
 

@@ -26,10 +26,12 @@ def test_what_is_stored_survives_a_worker(cached, origin, netns):
     weir = cached()
     origin.pages["/a"] = Page("x" * 50_000, "Cache-Control: max-age=600\r\n")
     Client(netns).get("/a")
+    weir.wait_stat("pools.app.memory.objects", 1)
     before = workers(weir)
     os.kill(before[0], signal.SIGKILL)
     wait_for("another worker", lambda: workers(weir) and workers(weir) != before)
     assert Client(netns).get("/a")[2] == b"x" * 50_000
+    assert origin.count("/a") == 1
     weir.command("pool", "recycle", "app")
     for _ in range(20):
         assert Client(netns).get("/a")[2] == b"x" * 50_000
@@ -40,6 +42,7 @@ def test_what_is_stored_survives_the_supervisor(cached, origin, netns, weir):
     instance = cached()
     origin.pages["/a"] = Page("x" * 50_000, "Cache-Control: max-age=600\r\n")
     Client(netns).get("/a")
+    instance.wait_stat("pools.app.memory.objects", 1)
     os.kill(instance.pid, signal.SIGKILL)
     instance.process.wait()
     again = weir(again=instance)

@@ -182,3 +182,76 @@ def test_half_a_response_is_not_stored(cached, origin, client):
     origin.serve = type(origin)._answer
     origin.pages["/a"] = Page("whole", "Cache-Control: max-age=60\r\n")
     assert client().get("/a")[2] == b"whole"
+
+
+def test_who_waits_for_what_cannot_be_stored_goes_on_with_its_head(cached, origin, netns):
+    """The first one's body takes long; the others do not wait for it."""
+    cached()
+    gate = threading.Event()
+
+    def serve(upstream, line):
+        while request := line.read():
+            with upstream.count_lock:
+                upstream.requests.append(request)
+                is_first = len(upstream.requests) == 1
+            if is_first:
+                wait_for("others wait", lambda: others_wait.is_set())
+            line.send("HTTP/1.1 200 OK\r\nCache-Control: private\r\nContent-Length: 4\r\n\r\now")
+            if is_first:
+                assert gate.wait(30)
+            line.send("n.")
+
+    others_wait = threading.Event()
+    origin.serve = serve
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        first = pool.submit(many, netns, 1, "/a")
+        wait_for("the origin is asked", lambda: origin.count("/a"))
+        others = pool.submit(many, netns, 10, "/a")
+        time.sleep(0.2)  # until they wait
+        others_wait.set()
+        assert {a[2] for a in others.result()} == {b"own."}
+        gate.set()
+        assert first.result()[0][2] == b"own."
+
+
+def test_a_range_of_something_too_large_fetches_it_not_whole(cached, origin, client):
+    cached("cache_max_object = 100K")
+    sent = [0]
+
+    def serve(upstream, line):
+        while request := line.read():
+            with upstream.count_lock:
+                upstream.requests.append(request)
+            if request.get("range"):
+                line.send("HTTP/1.1 206 Partial Content\r\nCache-Control: max-age=60\r\nContent-Length: 2\r\n"
+                          "Content-Range: bytes 0-1/1000000000\r\n\r\nxx")
+                continue
+            line.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 1000000000\r\n\r\n")
+            while True:
+                line.send(b"x" * 65536)
+                sent[0] += 65536
+
+    origin.serve = serve
+    assert client().get("/a", fields="Range: bytes=0-1\r\n")[::2] == (206, b"xx")
+    assert sent[0] < 20_000_000
+
+
+def test_nothing_is_used_beyond_its_lifetime(cached, origin, netns):
+    """Bodies say when they were made; no answer to a request is older than max-age allows when it is asked for."""
+    cached("slots = 2")
+    origin.pages["/a"] = lambda r: Page(repr(time.monotonic()), "Cache-Control: max-age=1\r\n")
+    stop, worst, count = time.monotonic() + 6, [0.0], [0]
+
+    def ask():
+        c = Client(netns)
+        while (now := time.monotonic()) < stop:
+            worst[0] = max(worst[0], now - float(c.get("/a")[2]))
+            count[0] += 1
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert worst[0] < 1.02, f"{worst[0]:.3f} s old"
+    assert origin.count("/a") <= 14 and count[0] > 1000

@@ -206,3 +206,14 @@ def test_counters(cached, origin, client):
     m = weir.stat("pools.app.memory")
     assert (m["objects"], m["stored"], m["hits"], m["misses"], m["fills"]) == (1, 1, 3, 1, 0)
     assert 30000 < m["bytes_used"] <= m["bytes_budget"] == 64 << 20
+
+
+def test_an_unsafe_request_in_absolute_form_invalidates(cached, origin, client):
+    cached()
+    c = client()
+    warm(origin, c, ("/a",))
+    page = origin.pages["/a"]
+    origin.pages["/a"] = lambda r: Page(b"") if r.method == "POST" else page
+    origin.pages[f"{URL}/a"] = Page(b"")
+    c.get(f"{URL}/a", method="POST")
+    assert is_new(client(), "/a")

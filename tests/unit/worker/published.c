@@ -100,7 +100,7 @@ static struct weir_ticket *slot_of(int fd)
 {
 	struct weir_flow_key key = client_flow(&slot, fd);
 
-	return &slot.tickets[weir_ticket_index(&key)];
+	return slot_ticket(&slot, &key);
 }
 
 static bool has_ticket(int fd, struct weir_ticket *ret)
@@ -198,7 +198,7 @@ Test(published, request_that_decides_more_than_its_url_fills_nothing)
 	static const char *const requests[] = {
 		"GET /hello.txt HTTP/1.1\r\nHost: a.test\r\nAuthorization: x\r\n\r\n",
 		"GET /hello.txt HTTP/1.1\r\nHost: a.test\r\nRange: bytes=0-1\r\n\r\n",
-		"GET /hello.txt HTTP/1.1\r\nHost: a.test\r\nAccept-Encoding: identity;q=0\r\n\r\n",
+		"GET /hello.txt HTTP/1.1\r\nHost: a.test\r\nAccept-Encoding: gzip;q=0.5, identity\r\n\r\n",
 		"GET /hello.txt HTTP/1.1\r\nHost: a.test\r\nIf-None-Match: \"a\", \"b\"\r\n\r\n",
 		"GET /./hello.txt HTTP/1.1\r\nHost: a.test\r\n\r\n",
 		"GET /hello%2etxt HTTP/1.1\r\nHost: a.test\r\n\r\n",

@@ -278,11 +278,13 @@ static enum cmd_exit report(const struct cmd_args *args, const struct counts *c,
 			printf("kernel     %.1f%% answered from the kernel cache\n",
 			       c->responses ? MIN(100.0 * (double)hits / (double)c->responses, 100.0) : 0.0);
 		if (c->refused)
-			printf("refused    %s responses have status 400 or above\n", cmd_number((json_int_t)c->refused));
+			printf("refused    %s responses have status 400 or above\n",
+			       cmd_number((json_int_t)c->refused));
 	}
 	json_decref(reply);
 	if (c->errors || c->error)
-		weir_err(c->error, "%s connections ended without a response, the last one", cmd_number((json_int_t)c->errors));
+		weir_err(c->error, "%s connections ended without a response, the last one",
+			 cmd_number((json_int_t)c->errors));
 	return r;
 }
 

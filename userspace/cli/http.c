@@ -34,9 +34,9 @@ static bool split_port(const char *text, size_t *bytes, unsigned *ret_port)
 
 bool cmd_url_parse(const char *text, size_t bytes, struct cmd_url *ret)
 {
-	size_t skip = bytes > 7 && !strncasecmp(text, "http://", 7)   ? 7 :
-		      bytes > 8 && !strncasecmp(text, "https://", 8) ? 8 :
-								       0;
+	size_t skip = bytes > 7 && !strncasecmp(text, "http://", 7)    ? 7
+		      : bytes > 8 && !strncasecmp(text, "https://", 8) ? 8
+								       : 0;
 	size_t host_bytes = 0, target_bytes, i;
 	const char *host = text + skip;
 	bool is_bracketed;

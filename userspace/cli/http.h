@@ -28,11 +28,11 @@ bool cmd_url_parse(const char *text, size_t bytes, struct cmd_url *ret);
 char *cmd_http_request(const struct cmd_args *args, const struct cmd_url *u);
 
 struct cmd_http {
-	int fd;		      /* -1: not connected */
+	int fd; /* -1: not connected */
 	bool is_connecting;
-	const char *request;  /* borrowed */
+	const char *request; /* borrowed */
 	size_t request_bytes, sent;
-	char *body;	      /* NULL: the body is thrown away; else malloc()ed, grows up to body_max */
+	char *body; /* NULL: the body is thrown away; else malloc()ed, grows up to body_max */
 	size_t body_bytes, body_room, body_max;
 	/* the response */
 	struct weir_reply reply;
@@ -40,7 +40,7 @@ struct cmd_http {
 	enum weir_framing framing;
 	uint64_t left;
 	struct weir_chunked chunked;
-	uint64_t received;    /* bytes of this response, head included */
+	uint64_t received; /* bytes of this response, head included */
 	size_t filled, scanned;
 	char buffer[CMD_HTTP_BUFFER];
 };

@@ -276,8 +276,8 @@ static int read_url(const struct preload *p, const char *text, char **ret, size_
 	request = cmd_http_request(p->args, u);
 	h->fd = -1;
 	h->body_max = CMD_SOURCE_MAX;
-	r = request ? cmd_http_get(h, (struct sockaddr *)&to, address_of(l, &to), request, strlen(request), FETCH_MS) :
-		      -ENOMEM;
+	r = request ? cmd_http_get(h, (struct sockaddr *)&to, address_of(l, &to), request, strlen(request), FETCH_MS)
+		    : -ENOMEM;
 	cmd_http_close(h);
 	if (r == 0 && h->reply.status != 200)
 		r = -ENOENT;
@@ -354,9 +354,9 @@ static enum cmd_exit report(const struct preload *p)
 	size_t i;
 
 	for (i = 0; i < p->reasons_count; i++)
-		json_array_append_new(reasons, json_pack("{s:s, s:I, s:s}", "reason", p->reasons[i].text, "count",
-							 (json_int_t)p->reasons[i].count, "example",
-							 p->reasons[i].url));
+		json_array_append_new(reasons,
+				      json_pack("{s:s, s:I, s:s}", "reason", p->reasons[i].text, "count",
+						(json_int_t)p->reasons[i].count, "example", p->reasons[i].url));
 	reply = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "fetched", (json_int_t)p->fetched, "failed",
 			  (json_int_t)p->failed, "kernel", (json_int_t)p->kernel, "memory", (json_int_t)p->memory,
 			  "not_cached", (json_int_t)p->none, "no_url", (json_int_t)p->urls.bad, "reasons", reasons);

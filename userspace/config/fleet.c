@@ -45,7 +45,9 @@ static int read_private(const char *path, char *buf, size_t room, size_t *ret_by
 
 static int hex(char c)
 {
-	return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
+	return isdigit((unsigned char)c)    ? c - '0'
+	       : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10
+					    : -1;
 }
 
 int weir_fleet_secret_read(const char *path, unsigned char ret[WEIR_FLEET_SECRET_BYTES], const char **ret_why)

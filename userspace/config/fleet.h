@@ -11,7 +11,7 @@
 #define WEIR_FLEET_PASSWORD_MAX 512
 
 struct weir_conf_fleet {
-	char *redis;	     /* "unix:/PATH" or "HOST:PORT"; NULL: purges stay on this host */
+	char *redis; /* "unix:/PATH" or "HOST:PORT"; NULL: purges stay on this host */
 	char *stream;
 	char *password_file; /* NULL: none */
 	char *secret_file;   /* NULL: secrets of this host alone */

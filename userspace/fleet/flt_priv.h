@@ -9,13 +9,13 @@
 
 #include "fleet/fleet.h"
 
-#define FLT_LIMIT_MS 2000     /* for connecting, and for each answer of the server */
-#define FLT_BEAT_MS 3000      /* how often a host says that it is there */
-#define FLT_ALIVE_S 12	      /* a host that has not said so for longer is not counted */
+#define FLT_LIMIT_MS 2000 /* for connecting, and for each answer of the server */
+#define FLT_BEAT_MS 3000  /* how often a host says that it is there */
+#define FLT_ALIVE_S 12	  /* a host that has not said so for longer is not counted */
 #define FLT_BACKOFF_MIN_MS 100
 #define FLT_BACKOFF_MAX_MS 5000
-#define FLT_KEEP "10000"      /* entries that the stream keeps, about: a host that missed more flushes */
-#define FLT_BATCH "128"	      /* entries of one look */
+#define FLT_KEEP "10000"       /* entries that the stream keeps, about: a host that missed more flushes */
+#define FLT_BATCH "128"	       /* entries of one look */
 #define FLT_MEMORY (256 << 20) /* of the whole process: what bounds an answer of the server */
 
 /* The id of an entry, "milliseconds-number". */
@@ -33,12 +33,12 @@ struct flt {
 	redisContext *wait; /* NULL exactly when link is */
 	struct flt_id position;
 	bool has_position;
-	uint32_t asked;	    /* numbers of FLT_PURGE and FLT_FLUSH */
-	unsigned hosts;	    /* others */
+	uint32_t asked; /* numbers of FLT_PURGE and FLT_FLUSH */
+	unsigned hosts; /* others */
 	uint64_t beat_ms;
 	uint64_t retry_ms;
 	unsigned backoff_ms;
-	char why[256];	    /* not connected: why */
+	char why[256];		 /* not connected: why */
 	struct flt_message said; /* the last FLT_STATE; kind 0: none */
 	bool is_over;
 };

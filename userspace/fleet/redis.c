@@ -158,15 +158,20 @@ redisReply *flt_look(struct flt *f)
 
 int flt_add(struct flt *f, const char *what, const char *text, struct flt_id *ret)
 {
-	const char *argv[] = { "XADD", f->setup->conf->stream, "MAXLEN", "~", FLT_KEEP, "*", "v", "1", "from", f->host,
-			       "what", what, "text", text };
+	const char *argv[] = { "XADD",	 f->setup->conf->stream,
+			       "MAXLEN", "~",
+			       FLT_KEEP, "*",
+			       "v",	 "1",
+			       "from",	 f->host,
+			       "what",	 what,
+			       "text",	 text };
 	_cleanup_reply_ redisReply *r = flt_call(f, ARRAY_SIZE(argv), argv);
 
 	if (!r)
 		return -EIO;
-	return r->type == REDIS_REPLY_STRING && flt_id_parse(r->str, r->len, ret) ?
-		       0 :
-		       fail(f, "the server's answer makes no sense");
+	return r->type == REDIS_REPLY_STRING && flt_id_parse(r->str, r->len, ret)
+		       ? 0
+		       : fail(f, "the server's answer makes no sense");
 }
 
 /* Under a name of its own beside the stream: who is there, by the time when they said so. */
@@ -174,7 +179,8 @@ int flt_beat(struct flt *f, bool is_last)
 {
 	char key[WEIR_FLEET_STREAM_MAX + 8], now[24], since[24], old[24];
 	const char *const add[] = { "ZADD", key, now, f->host }, *const remove[] = { "ZREM", key, f->host };
-	const char *const trim[] = { "ZREMRANGEBYSCORE", key, "-inf", old }, *const count[] = { "ZCOUNT", key, since, "+inf" };
+	const char *const trim[] = { "ZREMRANGEBYSCORE", key, "-inf", old }, *const count[] = { "ZCOUNT", key, since,
+												"+inf" };
 	int64_t s = weir_realtime_s();
 	redisReply *r;
 

@@ -14,7 +14,7 @@
 #include "common/log.h"
 
 #define RETRY_MS 1000
-#define TOLD_MAX 64	 /* publications whose end is remembered */
+#define TOLD_MAX 64 /* publications whose end is remembered */
 #define SAY_IGNORED_MS 10000
 #define END_MS 500
 
@@ -26,8 +26,8 @@ struct told {
 };
 
 struct sup_fleet {
-	pid_t pid;	/* 0: none */
-	int channel;	/* -1: none */
+	pid_t pid;   /* 0: none */
+	int channel; /* -1: none */
 	uint64_t retry_ms;
 	bool is_connected;
 	unsigned hosts; /* others */
@@ -311,9 +311,9 @@ void sup_fleet_publish(struct sup *s, enum flt_what what, const char *text, json
 		t->is_done = true;
 		f->failed++;
 		snprintf(t->why, sizeof(t->why), "%s",
-			 r == -EMSGSIZE ? "the text is too long" :
-			 r == -EAGAIN	? "too many purges wait to be told already" :
-					  f->why);
+			 r == -EMSGSIZE ? "the text is too long"
+			 : r == -EAGAIN ? "too many purges wait to be told already"
+					: f->why);
 	}
 	json_object_set_new(reply, "fleet", json_integer((json_int_t)f->number));
 }
@@ -335,9 +335,9 @@ json_t *sup_fleet_json(const struct sup *s)
 
 	if (!f)
 		return json_null();
-	return json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "server", s->config->fleet.redis, "stream",
-			 s->config->fleet.stream, "connected", f->is_connected, "why_not", f->is_connected ? "" : f->why,
-			 "hosts", (json_int_t)f->hosts, "published", (json_int_t)f->published, "publish_failures",
-			 (json_int_t)f->failed, "applied", (json_int_t)f->applied, "ignored", (json_int_t)f->ignored,
-			 "flushes", (json_int_t)f->flushes);
+	return json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "server", s->config->fleet.redis,
+			 "stream", s->config->fleet.stream, "connected", f->is_connected, "why_not",
+			 f->is_connected ? "" : f->why, "hosts", (json_int_t)f->hosts, "published",
+			 (json_int_t)f->published, "publish_failures", (json_int_t)f->failed, "applied",
+			 (json_int_t)f->applied, "ignored", (json_int_t)f->ignored, "flushes", (json_int_t)f->flushes);
 }

@@ -8,8 +8,11 @@ import pytest
 from harness.servers import wait_for
 
 from conftest import STREAM
+from instance import TREE
 
 SECOND = 1.0
+RULES = ["+multi", "+exec", "+xadd", "+xrange", "+xrevrange", "+xread", "+zadd", "+zrem", "+zcount",
+         "+zremrangebyscore"]  # as docs/fleet.md has them
 
 
 def wait_new(host, target):
@@ -170,9 +173,10 @@ def test_another_type_under_the_name_is_said_and_survived(pair, redis):
 
 
 def test_a_password_and_an_account(host, redis, tmp_path):
+    assert " ".join(RULES) in (TREE / "docs/fleet.md").read_text()
     redis.cli("CONFIG", "SET", "requirepass", "s3cret words")
     redis.password = "s3cret words"
-    redis.cli("ACL", "SETUSER", "weir", "on", ">other", "~weir:*", "+@all", "-@dangerous")
+    redis.cli("ACL", "SETUSER", "weir", "on", ">other", "~weir:*", "resetchannels", "-@all", *RULES)
     wrong, right, account = tmp_path / "wrong", tmp_path / "right", tmp_path / "account"
     for file, text in ((wrong, "nothing\n"), (right, "s3cret words\n"), (account, "other\nweir\n")):
         file.write_text(text)

@@ -24,9 +24,21 @@ Test(urls, a_url_is_taken_apart)
 		{ "http://a?q", "a", "a", "/?q", 0 },
 		{ "http://a#f", "a", "a", "/", 0 },
 	};
-	static const char *const bad[] = { "",	       "a",		 "/a",	      "ftp://a/",     "http://",
-					   "http:///a", "http://a b/", "http://a:0/", "http://a:x/",  "http://a:65536/",
-					   "http://u@a/", "http://a/\n", "http://:80/", "http://a:/", "http://a/\x7f" };
+	static const char *const bad[] = { "",
+					   "a",
+					   "/a",
+					   "ftp://a/",
+					   "http://",
+					   "http:///a",
+					   "http://a b/",
+					   "http://a:0/",
+					   "http://a:x/",
+					   "http://a:65536/",
+					   "http://u@a/",
+					   "http://a/\n",
+					   "http://:80/",
+					   "http://a:/",
+					   "http://a/\x7f" };
 	static struct cmd_url u;
 	char *at_the_end;
 	size_t i;
@@ -57,8 +69,8 @@ static void expect(const char *text, int is_sitemap, size_t count, size_t bad, c
 	int is_index;
 
 	cr_expect_eq(!!cmd_is_sitemap(text, strlen(text), &is_index), is_sitemap, "%s", text);
-	cr_expect_eq(is_sitemap ? cmd_urls_read_sitemap(&u, text, strlen(text)) :
-				  cmd_urls_read_list(&u, text, strlen(text)),
+	cr_expect_eq(is_sitemap ? cmd_urls_read_sitemap(&u, text, strlen(text))
+				: cmd_urls_read_list(&u, text, strlen(text)),
 		     0);
 	cr_expect_eq(u.count, count, "%s: %zu", text, u.count);
 	cr_expect_eq(u.bad, bad, "%s: %zu", text, u.bad);
@@ -77,8 +89,8 @@ Test(urls, a_sitemap_has_them_in_loc)
 	expect("<urlset><url><loc>http://a/?b&amp;c&#38;d&#x26;e</loc></url></urlset>", 1, 1, 0, "http://a/?b&c&d&e");
 	expect("\xef\xbb\xbf<?xml?><loc>\n http://a/1 \n</loc><loc>http://a/2</loc>", 1, 2, 0, "http://a/1");
 	expect("<loc><![CDATA[http://a/?b&c]]></loc>", 1, 1, 0, "http://a/?b&c");
-	expect("<loc>http://a/&nbsp;</loc><loc>http://a/&#0;</loc><loc>http://a/&#;</loc><loc>http://a/&</loc>", 1, 0, 4,
-	       NULL);
+	expect("<loc>http://a/&nbsp;</loc><loc>http://a/&#0;</loc><loc>http://a/&#;</loc><loc>http://a/&</loc>", 1, 0,
+	       4, NULL);
 	expect("<loc>http://a/&#x;</loc><loc>http://a/&#</loc><loc>http://a/&#99999999;</loc>", 1, 0, 3, NULL);
 	expect("<loc>http://a/1</loc><loc>http://a/2", 1, 1, 1, "http://a/1");
 	expect("<loc></loc>", 1, 0, 1, NULL);

@@ -57,8 +57,12 @@ Test(fleet, a_bad_secret_is_refused_with_a_reason)
 		mode_t mode;
 		const char *why;
 	} rows[] = {
-		{ HEX, 0640, "others" },    { HEX, 0604, "others" },	{ "", 0600, "32 bytes" },
-		{ "short", 0600, "32 bytes" }, { HEX "0", 0600, "32 bytes" }, { HEX HEX, 0600, "too long" },
+		{ HEX, 0640, "others" },
+		{ HEX, 0604, "others" },
+		{ "", 0600, "32 bytes" },
+		{ "short", 0600, "32 bytes" },
+		{ HEX "0", 0600, "32 bytes" },
+		{ HEX HEX, 0600, "too long" },
 		{ "0x112233445566778899aabbccddeeffFFEEDDCCBBAA9988776655443322110_", 0600, "32 bytes" },
 	};
 	unsigned char secret[WEIR_FLEET_SECRET_BYTES];
@@ -104,8 +108,10 @@ static unsigned errors(const char *line, const char *word)
 	unsigned n = 0;
 	size_t i;
 	char text[1024];
-	int bytes = snprintf(text, sizeof(text), "listen = {\"127.0.0.1:8080\"}\n%s\npool a { root = \"/tmp\" prefixes = "
-						 "{\"http://*:8080/\"} }\n", line);
+	int bytes = snprintf(text, sizeof(text),
+			     "listen = {\"127.0.0.1:8080\"}\n%s\npool a { root = \"/tmp\" prefixes = "
+			     "{\"http://*:8080/\"} }\n",
+			     line);
 
 	put(text, (size_t)bytes, 0600);
 	if (weir_config_load(&o, &report, &c) == 0)
@@ -119,8 +125,8 @@ static unsigned errors(const char *line, const char *word)
 Test(fleet, servers_are_host_and_port_or_a_socket)
 {
 	static const char *const good[] = { "127.0.0.1:6379", "redis.example:1", "[::1]:6379", "unix:/run/redis.sock" };
-	static const char *const bad[] = { "redis", ":6379", "redis:0", "redis:65536", "::1:6379", "[::1]", "unix:redis",
-					   "a b:1", "redis:1x" };
+	static const char *const bad[] = { "redis", ":6379",	  "redis:0", "redis:65536", "::1:6379",
+					   "[::1]", "unix:redis", "a b:1",   "redis:1x" };
 	char line[128];
 	size_t i;
 

@@ -94,7 +94,9 @@ Test(entry, anything_else_is_refused)
 
 Test(entry, ids_are_two_numbers)
 {
-	static const char *const bad[] = { "", "1", "-", "1-", "-1", "1-2-3", "a-1", "1-1 ", "18446744073709551616-0", "1--1" };
+	static const char *const bad[] = {
+		"", "1", "-", "1-", "-1", "1-2-3", "a-1", "1-1 ", "18446744073709551616-0", "1--1"
+	};
 	struct flt_id id, two;
 	char text[FLT_ID_BYTES];
 	size_t i;
@@ -126,7 +128,8 @@ Test(entry, a_gap_is_whatever_may_have_been_missed)
 
 Test(entry, a_position_is_of_one_stream_on_one_server)
 {
-	struct weir_conf_fleet conf = { .redis = "unix:/run/r", .stream = "s" }, other = { .redis = "h:1", .stream = "s" };
+	struct weir_conf_fleet conf = { .redis = "unix:/run/r", .stream = "s" },
+			       other = { .redis = "h:1", .stream = "s" };
 	const struct flt_id id = { 12, 34 };
 	char text[FLT_POSITION_BYTES];
 	struct flt_id found = {};

@@ -174,6 +174,14 @@ int weir_store_invalidate(struct weir_store *s, struct weir_str text);
 /* This object, unless it is gone. */
 void weir_hold_remove(const struct weir_hold *h);
 
+/* --- keys that workers purged by order of a client, for other hosts --- */
+
+/* Notes a key. */
+void weir_store_tell(struct weir_store *s, struct weir_str key);
+/* Calls found() for each key that was noted since the last call, oldest first; `is_cut`: it is only the beginning of one. One
+ * process. False: some were lost. */
+bool weir_store_told(struct weir_store *s, void (*found)(struct weir_str key, bool is_cut, void *arg), void *arg);
+
 /* --- for people --- */
 
 struct weir_store_stats {

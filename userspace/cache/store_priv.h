@@ -10,7 +10,7 @@
 #include "cache/store.h"
 
 #define STORE_MAGIC 0x31726f7473726965ull
-#define STORE_VERSION 1
+#define STORE_VERSION 2
 #define BLOCK_BYTES 512
 #define ORDER_MAX 26	  /* largest piece: 32 GB */
 #define OBJECT_SHARE 4096 /* one object's bookkeeping for so many bytes of the region */
@@ -19,6 +19,8 @@
 #define CHAIN_MAX 128	/* objects that are looked at in one bucket */
 #define VARIANTS_MAX 32 /* of one key */
 #define LOCK_MS 2000
+#define TOLD_ROWS 32
+#define TOLD_TEXT 488
 
 enum object_state {
 	OBJECT_FREE,
@@ -98,6 +100,14 @@ struct note {
 	uint32_t pad;
 };
 
+/* A key that was purged by order of a client. */
+struct told {
+	uint64_t number; /* from 1; 0: being written */
+	uint32_t bytes;
+	uint32_t is_cut; /* the key was longer */
+	char text[TOLD_TEXT];
+};
+
 struct region {
 	/* fixed after init */
 	uint64_t magic;
@@ -118,6 +128,9 @@ struct region {
 	uint64_t counters[WEIR_STORE_COUNT__MAX];
 	uint64_t readers[READERS_MAX]; /* reader + 1; 0: nobody */
 	struct note notes[NOTES];
+	uint64_t told_count; /* ever */
+	uint64_t told_seen;  /* by the supervisor */
+	struct told told[TOLD_ROWS]; /* by number. Under lock */
 };
 
 struct weir_store {

@@ -21,6 +21,7 @@
 struct told {
 	uint32_t number; /* 0: free */
 	bool is_done, is_good;
+	bool is_ours; /* nobody asks what became of it */
 	unsigned hosts;
 	char why[256];
 };
@@ -126,6 +127,15 @@ void sup_fleet_start(struct sup *s)
 		weir_err(r, "fleet: its process cannot be started, so purges stay on this host");
 }
 
+static void fail_told(struct sup_fleet *f, struct told *t, const char *why)
+{
+	t->is_done = true;
+	f->failed++;
+	snprintf(t->why, sizeof(t->why), "%.255s", why);
+	if (t->is_ours)
+		weir_warn("fleet: a PURGE of a client was done here, but the other hosts were not told (%.200s)", why);
+}
+
 /* What was under way is lost: those who wait for it are told. */
 static void lose(struct sup *s, const char *why)
 {
@@ -144,9 +154,7 @@ static void lose(struct sup *s, const char *why)
 
 		if (!t->number || t->is_done)
 			continue;
-		t->is_done = true;
-		f->failed++;
-		snprintf(t->why, sizeof(t->why), "%s", why);
+		fail_told(f, t, why);
 	}
 }
 
@@ -242,12 +250,13 @@ static void on_done(struct sup_fleet *f, const struct flt_message *m)
 
 	if (t->number != m->number || t->is_done)
 		return;
-	t->is_done = true;
-	t->is_good = m->is_good;
+	if (!m->is_good) {
+		fail_told(f, t, m->text);
+		return;
+	}
+	t->is_done = t->is_good = true;
 	t->hosts = m->hosts;
-	snprintf(t->why, sizeof(t->why), "%.255s", m->text);
-	f->published += t->is_good;
-	f->failed += !t->is_good;
+	f->published++;
 }
 
 static void on_state(struct sup *s, const struct flt_message *m)
@@ -292,30 +301,68 @@ void sup_fleet_dispatch(struct sup *s)
 
 /* --- what is done here --- */
 
-void sup_fleet_publish(struct sup *s, enum flt_what what, const char *text, json_t *reply)
+/* Returns its number. */
+static uint32_t publish(struct sup *s, enum flt_what what, const char *text, bool is_ours)
 {
 	struct flt_message m = { .kind = FLT_PUBLISH, .what = what };
 	struct sup_fleet *f = s->fleet;
 	struct told *t;
 	int r;
 
-	if (!f)
-		return;
 	if (!++f->number)
 		f->number = 1;
 	m.number = f->number;
 	t = &f->told[f->number % TOLD_MAX];
-	*t = (struct told){ .number = f->number };
+	*t = (struct told){ .number = f->number, .is_ours = is_ours };
 	r = f->channel >= 0 ? flt_send(f->channel, &m, text, MSG_DONTWAIT) : -ENOTCONN;
-	if (r < 0) {
-		t->is_done = true;
-		f->failed++;
-		snprintf(t->why, sizeof(t->why), "%s",
-			 r == -EMSGSIZE ? "the text is too long"
-			 : r == -EAGAIN ? "too many purges wait to be told already"
-					: f->why);
+	if (r < 0)
+		fail_told(f, t,
+			  r == -EMSGSIZE ? "the text is too long"
+			  : r == -EAGAIN ? "too many purges wait to be told already"
+					 : f->why);
+	return f->number;
+}
+
+void sup_fleet_publish(struct sup *s, enum flt_what what, const char *text, json_t *reply)
+{
+	if (s->fleet)
+		json_object_set_new(reply, "fleet", json_integer((json_int_t)publish(s, what, text, false)));
+}
+
+struct collect {
+	struct sup *s;
+	const struct weir_conf_pool *pool;
+};
+
+/* A key, "host/target", is a URL; of one that was cut all are meant that begin so. */
+static void publish_key(struct weir_str key, bool is_cut, void *arg)
+{
+	const struct collect *c = arg;
+	char text[FLT_TEXT_MAX];
+
+	if (key.n >= sizeof(text))
+		return;
+	memcpy(text, key.p, key.n);
+	text[key.n] = '\0';
+	publish(c->s, is_cut ? FLT_PREFIX : FLT_URL, text, true);
+}
+
+/* What clients had purged with PURGE. While there is no connection it waits in the stores; of what does not fit there
+ * the pool is left. */
+void sup_fleet_collect(struct sup *s)
+{
+	struct collect c = { .s = s };
+	struct weir_pool_cache *pc;
+	size_t i;
+
+	if (!s->fleet || !s->fleet->is_connected)
+		return;
+	for (i = 0; i < s->config->pools_count; i++) {
+		c.pool = &s->config->pools[i];
+		pc = sup_store_of(s, c.pool);
+		if (pc && !weir_store_told(pc->store, publish_key, &c))
+			publish(s, FLT_POOL, c.pool->name, true);
 	}
-	json_object_set_new(reply, "fleet", json_integer((json_int_t)f->number));
 }
 
 json_t *sup_control_fleet_told(struct sup *s, const json_t *request)

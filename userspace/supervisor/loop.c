@@ -97,6 +97,7 @@ static void on_news(struct sup *s)
 	(void)!read(s->wake_fd, &count, sizeof(count));
 	sup_pools_look(s);
 	sup_refuser_dispatch(s);
+	sup_fleet_collect(s);
 }
 
 static void on_signal(struct sup *s)
@@ -137,6 +138,7 @@ static void on_tick(struct sup *s)
 	sup_limits_tick(s);
 	sup_admin_start(s);
 	sup_fleet_start(s);
+	sup_fleet_collect(s);
 	sup_refuser_dispatch(s);
 	sup_pools_look(s);
 	sup_slots_start(s);

@@ -302,6 +302,7 @@ void sup_fleet_dispatch(struct sup *s);
 /* Has a purge published that was done here. Where there is a fleet, `reply` gets "fleet": what to ask sup_control_fleet_told()
  * for. */
 void sup_fleet_publish(struct sup *s, enum flt_what what, const char *text, json_t *reply);
+void sup_fleet_collect(struct sup *s); /* has published what clients purged */
 json_t *sup_fleet_json(const struct sup *s); /* null: there is none */
 json_t *sup_control_fleet_told(struct sup *s, const json_t *request);
 

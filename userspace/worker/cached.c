@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/macro.h"
@@ -363,6 +364,9 @@ static bool purge(struct ask *a)
 		weir_response_error(&a->t->resp, &a->t->req, 503, "The cache is busy.", "Retry-After", WEIR_STR("1"));
 		return true;
 	}
+	weir_store_tell(a->t->w->cached.pc.store, (struct weir_str){ a->key.text, a->key.bytes });
+	if (a->t->w->setup->wake_fd > 0)
+		(void)!write(a->t->w->setup->wake_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
 	snprintf(why, sizeof(why), "%d removed", n);
 	weir_response_error(&a->t->resp, &a->t->req, 200, why, NULL, none);
 	return true;

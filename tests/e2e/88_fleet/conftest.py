@@ -76,11 +76,11 @@ def redis():
 class Host:
     """One host of a fleet: an instance `weir`, its `origin`, and a client of it."""
 
-    def __init__(self, start, netns, redis, lines):
+    def __init__(self, start, netns, redis, lines, pool):
         self.netns, self.start = netns, start
         self.origin = Origin(netns)
         more = f'fleet_redis = "{redis.address}"\n{lines}'
-        self.weir = start(netns=netns, config=config([self.origin], "", more))
+        self.weir = start(netns=netns, config=config([self.origin], pool, more))
 
     def fleet_pid(self):
         """Of the process that talks to the server; None: there is none."""
@@ -148,8 +148,8 @@ def spaces():
 def host(spaces, redis, weir):
     hosts = []
 
-    def make(lines="", server=redis):
-        hosts.append(Host(weir, spaces(), server, lines))
+    def make(lines="", server=redis, pool=""):
+        hosts.append(Host(weir, spaces(), server, lines, pool))
         return hosts[-1]
 
     yield make

@@ -7,7 +7,7 @@ import time
 import pytest
 from harness.servers import wait_for
 
-from conftest import STREAM
+from conftest import STREAM, Client
 from instance import TREE
 
 SECOND = 1.0
@@ -38,6 +38,48 @@ def test_a_purge_on_one_host_is_done_on_the_other_within_a_second(pair):
     a.weir.command("cache", "flush", "app")
     wait_new(b, "/b")
     assert b.fleet["applied"] == 3 and a.fleet["published"] == 3 and a.fleet["applied"] == 1
+
+
+def purge(host, target):
+    client = Client(host.netns)
+    try:
+        assert client.get(target, method="PURGE")[0] == 200
+    finally:
+        client.close()
+
+
+def test_the_purge_method_is_for_all_hosts(host, redis):
+    a, b = (host(pool='cache_purge_from = {"127.0.0.1"}') for _ in range(2))
+    a.wait_connected(1)
+    b.wait_connected(1)
+    long = "/" + "/".join(["l" * 60] * 10)
+    for it in (a, b):
+        it.keep("/a", "/b", long)
+    purge(a, "/a")
+    wait_new(b, "/a")
+    assert not a.has_old("/a") and a.has_old("/b") and b.has_old("/b")
+    purge(b, long)
+    wait_new(a, long)
+    assert a.has_old("/b")
+    redis.process.send_signal(signal.SIGSTOP)
+    wait_for("it says so", lambda: not a.fleet["connected"])
+    purge(a, "/b")
+    redis.process.send_signal(signal.SIGCONT)
+    wait_for("what waited is told", lambda: not b.has_old("/b"))
+    assert a.fleet["flushes"] == b.fleet["flushes"] == 1
+
+
+def test_more_purges_than_are_kept_flush_the_pool_elsewhere(host, redis):
+    a, b = (host(pool='cache_purge_from = {"127.0.0.1"}') for _ in range(2))
+    a.wait_connected(1)
+    b.wait_connected(1)
+    b.keep("/kept")
+    a.weir.process.send_signal(signal.SIGSTOP)
+    for n in range(40):
+        purge(a, f"/{n}")
+    a.weir.process.send_signal(signal.SIGCONT)
+    wait_new(b, "/kept")
+    assert "pool" in redis.cli("XRANGE", STREAM, "-", "+")
 
 
 def test_own_purges_are_not_done_again(pair):

@@ -59,6 +59,13 @@ int sup_stores_new(struct sup *s)
 
 int *sup_store_fd(struct sup *s, uint16_t pool)
 {
+	static int none;
+
+	/* before there are any */
+	if (!s->stores) {
+		none = -1;
+		return &none;
+	}
 	return &s->stores[pool].fd;
 }
 
@@ -97,7 +104,7 @@ void sup_stores_free(struct sup *s)
 
 struct weir_pool_cache *sup_store_of(struct sup *s, const struct weir_conf_pool *p)
 {
-	struct weir_pool_cache *pc = &s->stores[p->id].pc;
+	struct weir_pool_cache *pc = s->stores ? &s->stores[p->id].pc : NULL;
 
-	return pc->store ? pc : NULL;
+	return pc && pc->store ? pc : NULL;
 }

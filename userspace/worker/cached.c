@@ -23,7 +23,7 @@ int wrk_cached_init(struct wrk_worker *w)
 
 	pthread_mutex_init(&k->lock, NULL);
 	k->number = wrk_thread_number(w->base, WAITERS);
-	if (!w->relay.codec || s->store_fd < 0)
+	if (!w->relay.codec || s->store_fd <= 0)
 		return 0;
 	r = weir_pool_cache_init(&k->pc, s->pool, s->store_fd, &w->cache);
 	if (r < 0 || !k->pc.store)

@@ -56,7 +56,7 @@ struct wrk_setup {
 	int order_rx, order_tx;		      /* socket pair by which it is given them; -1: none */
 	int cache_fds[WEIR_CLASS__MAX];	      /* this pool's inner cache maps; -1: no kernel cache */
 	int tickets_fd;			      /* this pool's ticket table, to be mapped; -1: none, never offer */
-	int store_fd;			      /* this pool's response cache, see cache/store.h; -1: none */
+	int store_fd;			      /* this pool's response cache, see cache/store.h; <= 0: none */
 	int queue_fd;			      /* this pool's struct weir_queue, to be mapped; -1: without XDP */
 	uint64_t cache_secret[2];
 	struct weir_metrics_slot *metrics;    /* shared with the supervisor */

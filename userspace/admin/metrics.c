@@ -113,12 +113,14 @@ static void put_family(FILE *to, const struct row *r, const struct adm_family *f
 	json_t *pools = json_object_get(r->object == POOL || r->object == MEMORY ? stats : status, "pools"), *p;
 	const char *name;
 
-	if (r->object == FLEET && !json_is_object(json_object_get(status, "fleet")))
-		return;
 	begin(to, f->metric, r->type, f->help);
 	if (r->object == FLEET) {
+		const json_t *fleet = json_object_get(status, "fleet");
+
+		if (!json_is_object(fleet))
+			return;
 		fputs(f->metric, to);
-		put_value(to, json_object_get(status, "fleet"), r->key, f->metric);
+		put_value(to, fleet, r->key, f->metric);
 		return;
 	}
 	if (r->object == KERNEL) {

@@ -15,6 +15,9 @@
 
 #include "common/macro.h"
 
+#include "config/module.h"
+#include "config/words.h"
+
 #define WEIR_VERSION "0.1.0"
 #define WEIR_CONF_FILE "/etc/weir/weir.conf" /* read when the command line names neither a file nor a root */
 
@@ -42,17 +45,13 @@ enum weir_start_mode {
 enum weir_handler {
 	WEIR_HANDLER_STATIC,
 	WEIR_HANDLER_DEBUG,
+	WEIR_HANDLER_MODULE,
 };
 
 enum weir_cpu_action {
 	WEIR_CPU_NO_ACTION,
 	WEIR_CPU_KILL,
 	WEIR_CPU_THROTTLE,
-};
-
-struct weir_conf_words {
-	char **items;
-	size_t count;
 };
 
 struct weir_conf_listen {
@@ -122,6 +121,8 @@ struct weir_conf_pool {
 	unsigned memory_limit_kb; /* 0: no limit */
 	unsigned nofile;	  /* 0: no limit of its own */
 	struct weir_conf_words environment;
+
+	struct weir_conf_module module;
 
 	int line;	       /* in the configuration file; 0: from options */
 	int lines[WEIR_PARAM__MAX]; /* where each parameter was set, by enum weir_param_id; see WEIR_LINE_* */
@@ -237,6 +238,7 @@ enum weir_param_type {
 	WEIR_TYPE_START_MODE, /* enum weir_start_mode */
 	WEIR_TYPE_CPU_ACTION, /* enum weir_cpu_action */
 	WEIR_TYPE_HANDLER,  /* enum weir_handler */
+	WEIR_TYPE_SANDBOX,  /* enum weir_sandbox */
 	WEIR_TYPE_LISTENS,  /* list: weir_config.listens */
 	WEIR_TYPE_NAMES,    /* list: weir_config.interfaces */
 	WEIR_TYPE_PREFIXES, /* list: weir_config.prefixes */

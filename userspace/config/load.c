@@ -29,9 +29,11 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		free(c->pools[i].auto_shutdown_exe);
 		free(c->pools[i].orphan_action_exe);
 		free(c->pools[i].smp_affinity);
+		free(c->pools[i].module.file);
 		free_words(&c->pools[i].restart_schedule);
 		free_words(&c->pools[i].restart_files);
 		free_words(&c->pools[i].environment);
+		free_words(&c->pools[i].module.options);
 	}
 	for (i = 0; i < c->prefixes_count; i++)
 		weir_conf_prefix_fini(&c->prefixes[i]);

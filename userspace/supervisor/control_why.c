@@ -226,7 +226,12 @@ static void explain_missing(const struct sup_url *u, const struct weir_conf_pref
 		    WEIR_HOST_MAX, WEIR_TARGET_MAX);
 	if (u->host_bytes + strlen(u->target) > WEIR_URL_MAX)
 		add(reasons, "host and path together are longer than %d bytes", WEIR_URL_MAX);
-	explain_file(prefix, p, u, reasons);
+	if (p->handler == WEIR_HANDLER_STATIC)
+		explain_file(prefix, p, u, reasons);
+	else if (p->handler == WEIR_HANDLER_MODULE)
+		add(reasons, "module '%s' decides by itself: it must call cache() for a whole response of status 200, at most "
+			     "%d bytes, without a cookie, private or no-store, see weir-module(3)",
+		    p->module.file, WEIR_BYTES_L);
 	add(reasons, "not in the cache: nobody has asked for it yet with a plain GET, or its response must not be "
 		     "stored, or it expired, changed, was purged or pushed out since");
 }

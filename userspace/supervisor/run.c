@@ -60,7 +60,10 @@ static void announce(const struct sup *s)
 		const struct weir_conf_pool *p = &c->pools[i];
 
 		weir_info("pool %s: %s, %u worker%s with %u to %u threads as %s%s", p->name,
-			  p->handler == WEIR_HANDLER_DEBUG ? "debug" : p->root, p->slots, p->slots == 1 ? "" : "s",
+			  p->handler == WEIR_HANDLER_DEBUG  ? "debug" :
+			  p->handler == WEIR_HANDLER_MODULE ? p->module.file :
+							      p->root,
+			  p->slots, p->slots == 1 ? "" : "s",
 			  p->threads_min, p->threads_max, p->user,
 			  s->dp && p->kernel_cache ? ", kernel cache on" : "");
 	}

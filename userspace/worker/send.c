@@ -150,6 +150,27 @@ int wrk_send_response(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_ali
 	return wrk_out_send(t->w, c, out);
 }
 
+uint64_t wrk_send_begin(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive)
+{
+	uint64_t bytes = complete_head(t, is_keep_alive);
+
+	t->todo.at = 0;
+	t->todo.count = 1;
+	t->todo.parts[0] = (struct weir_part){ .mem = t->out, .fd = -1, .bytes = bytes };
+	note_start(c, bytes, false);
+	wrk_send_more(c, bytes, false, false);
+	return bytes;
+}
+
+void wrk_send_more(struct wrk_conn *c, uint64_t bytes, bool is_last, bool goes_on)
+{
+	c->goes_on = false;
+	/* Before the last piece: what can never have been sent. */
+	c->sent_goal = is_last ? c->sent + (uint32_t)bytes : c->sent_start - 1;
+	/* release: as in note_start() */
+	__atomic_store_n(&c->goes_on, goes_on, __ATOMIC_RELEASE);
+}
+
 int wrk_send_text(struct wrk_thread *t, struct wrk_conn *c, struct weir_str text)
 {
 	ssize_t n;

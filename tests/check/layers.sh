@@ -11,7 +11,7 @@ layers='
 	dataplane
 	cache
 	handlers
-	admin
+	admin logger
 	supervisor worker cli
 '
 

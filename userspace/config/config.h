@@ -15,6 +15,7 @@
 
 #include "common/macro.h"
 
+#include "config/log.h"
 #include "config/module.h"
 #include "config/words.h"
 
@@ -154,6 +155,8 @@ struct weir_config {
 	char *control;		/* path of the control socket, default /run/weir.sock */
 	char *name;		/* instance name: pins live in /sys/fs/bpf/weir/<name>; from the control path */
 	char *admin;		/* ADDR:PORT of the admin endpoint; NULL or empty: none */
+	struct weir_conf_log log;
+
 	/* protection, see params/limit.def */
 	char *deny;
 	char *allow;

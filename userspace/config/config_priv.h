@@ -36,6 +36,9 @@ void weir_conf_check_life(const struct weir_config *c, const struct weir_conf_po
 
 /* limit.c: prefixes, actions. */
 void weir_conf_check_limits(const struct weir_config *c, struct weir_conf_report *report);
+
+/* log.c: files, words. */
+void weir_conf_check_log(const struct weir_config *c, struct weir_conf_report *report);
 /* Whether the pool's user may enter every directory of `path` and read the last part, by owner, group and mode alone.
  * Else *ret_blocked (static) is the part that is closed. */
 bool weir_conf_can_read(const struct weir_conf_pool *p, const char *path, bool is_directory, const char **ret_blocked);

@@ -121,6 +121,8 @@ static int start(struct sup *s)
 	if (r == 0)
 		r = sup_admin_open(s);
 	if (r == 0)
+		r = sup_log_open(s);
+	if (r == 0)
 		r = sup_sockets_listen(s);
 	if (r == 0)
 		r = sup_kernel_attach(s);
@@ -132,6 +134,7 @@ static int start(struct sup *s)
 	s->state->is_attached = s->dp != NULL;
 	sup_privileges_drop();
 	sup_pools_resume(s);
+	sup_log_start(s);
 	sup_slots_start(s);
 	sup_admin_start(s);
 	sup_refuser_watch_activated(s, true);
@@ -146,6 +149,7 @@ static void finish(struct sup *s)
 
 	sup_sockets_close(s);
 	sup_admin_close(s);
+	sup_log_close(s);
 	s->dp = weir_dataplane_free(s->dp);
 	if (s->ipc)
 		weir_ipc_server_flush(s->ipc, 200);
@@ -173,6 +177,7 @@ int sup_run(const struct weir_conf_options *options)
 	memset(s.pass_rx, 0xff, sizeof(s.pass_rx));
 	memset(s.activated, 0xff, sizeof(s.activated));
 	memset(s.admin_fds, 0xff, sizeof(s.admin_fds));
+	s.log.channel = s.log.files[0].fd = s.log.files[1].fd = -1;
 	s.started_at = weir_realtime_s();
 	s.loaded_ms = weir_now_ms();
 	s.options = options;

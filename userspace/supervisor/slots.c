@@ -102,6 +102,7 @@ __attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_
 		.tickets_fd = -1,
 		.queue_fd = -1,
 		.metrics = &s->metrics[number],
+		.log = __atomic_load_n(&s->logs->is_on, __ATOMIC_RELAXED) ? &s->logs->rings[number] : NULL,
 		.wake_fd = s->wake_fd,
 		.clock_fd = -1,
 		.cgroup = cgroup,
@@ -230,6 +231,7 @@ void sup_slots_reap(struct sup *s)
 	/* programs that were run for a pool end here too */
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		sup_admin_died(s, pid);
+		sup_log_died(s, pid);
 		for (i = 0; i < s->slots_count; i++)
 			if (s->slots[i].keeper == pid)
 				note_death(s, &s->slots[i], status);

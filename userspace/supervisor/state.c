@@ -26,9 +26,14 @@ size_t sup_state_metrics_at(void)
 	return pages(sizeof(struct sup_state));
 }
 
-size_t sup_state_bytes(void)
+size_t sup_state_logs_at(void)
 {
 	return sup_state_metrics_at() + pages(WEIR_SLOTS_MAX * sizeof(struct weir_metrics_slot));
+}
+
+size_t sup_state_bytes(void)
+{
+	return sup_state_logs_at() + pages(sizeof(struct weir_log_shared));
 }
 
 static void path_of(const char *control, char *buf, size_t bytes)
@@ -74,8 +79,8 @@ uint64_t sup_state_digest(const struct weir_config *c)
 	char text[64];
 	size_t i;
 
-	snprintf(text, sizeof(text), WEIR_VERSION " %zu %zu %zu", sizeof(struct sup_state),
-		 sizeof(struct weir_metrics_slot), sizeof(struct weir_conf_pool));
+	snprintf(text, sizeof(text), WEIR_VERSION " %zu %zu %zu %zu", sizeof(struct sup_state),
+		 sizeof(struct weir_metrics_slot), sizeof(struct weir_log_shared), sizeof(struct weir_conf_pool));
 	mix(&h, text);
 	mix_params(&h, WEIR_SCOPE_GLOBAL, c);
 	for (i = 0; i < c->listens_count; i++)
@@ -153,10 +158,22 @@ int sup_state_map(const char *control, void **ret, size_t *ret_bytes)
 	return 0;
 }
 
-static int make(const char *path, void **ret)
+/* Memory that the log's rings use must be there: who runs out of it in the middle of a store gets SIGBUS. */
+static int reserve_rings(const struct sup *s, int fd)
+{
+	const struct weir_conf_log *l = &s->config->log;
+	size_t bytes = offsetof(struct weir_log_shared, rings) + s->slots_count * sizeof(struct weir_log_ring);
+
+	if (!(l->access && *l->access) && !(l->error && *l->error))
+		return 0;
+	return fallocate(fd, 0, (off_t)sup_state_logs_at(), (off_t)bytes) < 0 && errno != EOPNOTSUPP ? -errno : 0;
+}
+
+static int make(const struct sup *s, const char *path, void **ret)
 {
 	_cleanup_close_ int fd = -1;
 	void *p;
+	int r;
 
 	/* A new file: what an earlier supervisor's workers have mapped stays theirs. */
 	if (unlink(path) < 0 && errno != ENOENT)
@@ -164,6 +181,9 @@ static int make(const char *path, void **ret)
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 || ftruncate(fd, (off_t)sup_state_bytes()) < 0)
 		return -errno;
+	r = reserve_rings(s, fd);
+	if (r < 0)
+		return r;
 	p = mmap(NULL, sup_state_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
@@ -180,7 +200,7 @@ int sup_state_new(struct sup *s)
 
 	if (!s->state) {
 		path_of(s->config->control, path, sizeof(path));
-		r = make(path, &p);
+		r = make(s, path, &p);
 		if (r < 0)
 			return weir_err(r, "cannot make '%s'", path);
 		s->state = p;
@@ -200,6 +220,8 @@ int sup_state_new(struct sup *s)
 	s->state->started_at = s->started_at;
 	s->state->is_attached = s->dp != NULL;
 	s->metrics = (struct weir_metrics_slot *)((char *)s->state + sup_state_metrics_at());
+	s->logs = (struct weir_log_shared *)((char *)s->state + sup_state_logs_at());
+	(void)madvise(s->logs, sizeof(*s->logs), MADV_DONTDUMP);
 	/* Workers could tell the next supervisor which processes to signal: they get the metrics only. */
 	return madvise(s->state, sup_state_metrics_at(), MADV_DONTFORK) < 0 ? -errno : 0;
 }
@@ -221,6 +243,7 @@ void sup_state_free(struct sup *s, bool is_over)
 	(void)munmap(s->state, sup_state_bytes());
 	s->state = NULL;
 	s->metrics = NULL;
+	s->logs = NULL;
 }
 
 void sup_state_note_slot(struct sup *s, uint32_t number)

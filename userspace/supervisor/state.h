@@ -7,7 +7,7 @@
 #include "supervisor/supervisor_priv.h"
 
 #define SUP_STATE_MAGIC 0x31726965575f7473ULL
-#define SUP_STATE_VERSION 2
+#define SUP_STATE_VERSION 3
 
 /* A keeper, and the numbers that our descriptors have in it. */
 struct sup_state_slot {
@@ -32,14 +32,19 @@ struct sup_state {
 	uint32_t is_attached;  /* there was a kernel side */
 	uint32_t has_set_migrate; /* tcp_migrate_req was off: whoever sees the drain end sets it back */
 	char name[64];	       /* of the instance: of its pins */
+	int32_t logger;	       /* the log's process; 0: none */
+	uint32_t pad;
+	uint64_t logger_ticks; /* as start_ticks */
+	char kernel_hits[16];  /* what `weir log set` said; empty: nothing */
 	uint32_t want[WEIR_POOLS_MAX]; /* enum sup_want, by pool id */
 	char pools[WEIR_POOLS_MAX][32]; /* their names */
 	struct sup_state_slot slots[WEIR_SLOTS_MAX];
 };
 
-/* Bytes of the file: the state in whole pages, then the metrics. */
+/* Bytes of the file: the state in whole pages, then the metrics, then the rings of the logs. */
 size_t sup_state_bytes(void);
 size_t sup_state_metrics_at(void);
+size_t sup_state_logs_at(void);
 uint64_t sup_state_digest(const struct weir_config *c);
 /* When a process was started, in clock ticks since boot; 0: there is none. */
 uint64_t sup_process_start(pid_t pid);

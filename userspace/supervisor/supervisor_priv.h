@@ -8,10 +8,12 @@
 
 #include "config/config.h"
 #include "ipc/ipc.h"
+#include "metrics/log_ring.h"
 #include "metrics/metrics.h"
 #include "route/route.h"
 #include "dataplane/dataplane.h"
 #include "worker/worker.h"
+#include "supervisor/log.h"
 #include "supervisor/supervisor.h"
 
 struct sup_slot {
@@ -92,6 +94,7 @@ struct sup {
 	bool is_without_kernel;		   /* and they have no maps */
 	struct sup_state *state;	   /* what the next supervisor finds, see state.c */
 	struct weir_metrics_slot *metrics; /* WEIR_SLOTS_MAX, shared with the workers */
+	struct weir_log_shared *logs;	   /* behind them: records for the logs */
 	struct sup_slot *slots;
 	size_t slots_count;
 	struct sup_pool *pools;		   /* by id - 1 */
@@ -108,6 +111,7 @@ struct sup {
 	int admin_fds[2];		   /* listening; -1: none */
 	pid_t admin_pid;		   /* 0: none */
 	uint64_t admin_retry_ms;
+	struct sup_log log;
 	int activated[WEIR_ENDPOINTS_MAX];  /* by endpoint id: a socket of the service manager; -1: none */
 	sigset_t signals_before;
 	int64_t started_at;		   /* CLOCK_REALTIME seconds */
@@ -245,6 +249,19 @@ int sup_admin_open(struct sup *s); /* logs */
 void sup_admin_start(struct sup *s);
 void sup_admin_died(struct sup *s, pid_t pid); /* if it was that one */
 void sup_admin_close(struct sup *s);
+
+/* log.c: the process that writes the logs. */
+int sup_log_open(struct sup *s); /* logs */
+void sup_log_start(struct sup *s);
+void sup_log_died(struct sup *s, pid_t pid); /* if it was that one */
+void sup_log_tick(struct sup *s);
+/* New files, where they are due, or in any case. A file that somebody has renamed is only opened anew. */
+void sup_log_rotate(struct sup *s, bool is_forced);
+void sup_log_close(struct sup *s);
+json_t *sup_log_json(struct sup *s); /* its counters */
+json_t *sup_control_log_show(struct sup *s, const json_t *request);
+json_t *sup_control_log_rotate(struct sup *s, const json_t *request);
+json_t *sup_control_log_set(struct sup *s, const json_t *request);
 
 /* upgrade.c: a new program file. */
 void sup_upgrade_tick(struct sup *s); /* does not return when one takes over */

@@ -10,6 +10,7 @@
 #include "weir/endpoint.h"
 
 #include "config/config.h"
+#include "metrics/log_ring.h"
 #include "metrics/metrics.h"
 #include "route/route.h"
 
@@ -55,6 +56,7 @@ struct wrk_setup {
 	int queue_fd;			      /* this pool's struct weir_queue, to be mapped; -1: without XDP */
 	uint64_t cache_secret[2];
 	struct weir_metrics_slot *metrics;    /* shared with the supervisor */
+	struct weir_log_ring *log;	      /* this slot's, shared with the log's process; NULL: nothing is logged */
 	int wake_fd;			      /* eventfd of the supervisor: look at the metrics; <= 0: none */
 	int clock_fd;			      /* weir_clock, mapped by the keeper alone; <= 0: without XDP */
 	const char *cgroup;		      /* of this slot, joined by the keeper; NULL: none */

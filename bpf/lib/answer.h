@@ -12,27 +12,8 @@
 #include "lib/verdict.h"
 #include "maps/cache.h"
 
-/* What an answer is made of. In the caller's stack, filled by answer_plan(). */
-struct weir_answer {
-	__u64 digest[2];
-	__u64 generation; /* required, or 0: whatever is there; then that of the entry */
-	__u32 seq;
-	__u32 ack;
-	__u32 window;	  /* the client's */
-	__u32 room;	  /* of one segment */
-	__u32 bytes;	  /* of the response, after answer_check() */
-	__u32 miss;
-	__u16 pool;
-	__u8 is_head;
-	__u8 is_close;
-	__u8 is_write;	  /* 0: only ask whether it could be answered */
-	__u8 asks;	  /* enum weir_ask of the request in scratch memory; 0 where there is none */
-	__u8 form;	  /* enum weir_form */
-	__u8 refresh;	  /* enum answer_refresh */
-};
-
 enum answer_refresh {
-	REFRESH_NOT,   /* this request is not to be passed up for a stale entry's sake */
+	REFRESH_NOT, /* this request is not to be passed up for a stale entry's sake */
 	REFRESH_MAY,
 	REFRESH_STALE, /* answered stale */
 };
@@ -45,6 +26,13 @@ enum answer_result {
 	ANSWER_WRITTEN,
 };
 
+/* An empty one in scratch memory. */
+static __always_inline struct weir_answer *answer_new(struct weir_scratch *s)
+{
+	__builtin_memset(&s->answer, 0, sizeof(s->answer));
+	return &s->answer;
+}
+
 static __always_inline struct weir_clock *clock_get(void)
 {
 	__u32 zero = 0;
@@ -53,8 +41,7 @@ static __always_inline struct weir_clock *clock_get(void)
 }
 
 /* The entry has expired. While it may be answered stale, one request at a time is passed up to refresh it. */
-static __always_inline enum answer_result answer_stale(struct weir_entry *e, struct weir_answer *a,
-						       __u64 now_ns)
+static __always_inline enum answer_result answer_stale(struct weir_entry *e, struct weir_answer *a, __u64 now_ns)
 {
 	__u64 until = *(volatile __u64 *)&e->refresh_ns;
 
@@ -63,8 +50,7 @@ static __always_inline enum answer_result answer_stale(struct weir_entry *e, str
 		return ANSWER_MISS;
 	}
 	if (a->refresh != REFRESH_MAY || until > now_ns ||
-	    __sync_val_compare_and_swap(&e->refresh_ns, until,
-					now_ns + e->refresh_ms * 1000000ULL) != until) {
+	    __sync_val_compare_and_swap(&e->refresh_ns, until, now_ns + e->refresh_ms * 1000000ULL) != until) {
 		a->refresh = REFRESH_STALE;
 		return ANSWER_WRITTEN;
 	}
@@ -76,10 +62,8 @@ static __always_inline enum answer_result answer_stale(struct weir_entry *e, str
 int weir_xdp_choose(struct weir_scratch *s, struct weir_entry *e, struct weir_answer *a);
 
 /* Is the entry the one that was asked for, whole, fresh, and does it fit? Fills bytes and generation. */
-static __always_inline enum answer_result answer_check(bool is_xdp, struct weir_scratch *s,
-						       struct weir_entry *e,
-						       const __u64 *generation_end, __u32 max,
-						       struct weir_answer *a)
+static __always_inline enum answer_result answer_check(bool is_xdp, struct weir_scratch *s, struct weir_entry *e,
+						       const __u64 *generation_end, __u32 max, struct weir_answer *a)
 {
 	__u64 generation = *(volatile const __u64 *)&e->generation;
 	__u32 bytes;
@@ -225,7 +209,6 @@ static __always_inline enum answer_result answer_write(void *ctx, bool is_xdp, s
 	const struct weir_entry_head *h = a->form ? &e->cond : &e->whole;
 	enum answer_result result;
 	struct weir_date *date;
-	char conn[] = { 'c', 'l', 'o', 's', 'e', ' ', ' ', ' ', ' ', ' ' };
 	__u32 n = a->bytes, at;
 
 	if (!clock)
@@ -252,8 +235,12 @@ static __always_inline enum answer_result answer_write(void *ctx, bool is_xdp, s
 		return ANSWER_BROKEN;
 	if (h->age_off && frame_store(ctx, is_xdp, at + h->age_off, s->age, WEIR_AGE_BYTES))
 		return ANSWER_BROKEN;
-	if (a->is_close && frame_store(ctx, is_xdp, at + h->conn_off, conn, WEIR_CONN_BYTES))
-		return ANSWER_BROKEN;
+	if (a->is_close) {
+		*(__u64 *)s->conn = 0x20202065736f6c63; /* "close   ", little endian */
+		*(__u16 *)(s->conn + 8) = 0x2020;
+		if (frame_store(ctx, is_xdp, at + h->conn_off, s->conn, WEIR_CONN_BYTES))
+			return ANSWER_BROKEN;
+	}
 	barrier();
 	if (*(volatile const __u64 *)&e->generation != a->generation ||
 	    *(volatile const __u64 *)generation_end != a->generation)
@@ -272,31 +259,29 @@ static __always_inline void count_hit(struct weir_entry *e, __u64 now_ns)
 }
 
 /* Looks one class up and writes the reply, or says that it could. */
-#define DEFINE_ANSWER_CLASS(letter, limit)                                                         \
-	static __always_inline enum answer_result answer_##letter(                                 \
-		void *ctx, bool is_xdp, struct weir_scratch *s, const struct weir_flow *f,         \
-		struct weir_answer *a)                                                             \
-	{                                                                                          \
-		__u32 pool = a->pool;                                                              \
-		void *inner = bpf_map_lookup_elem(&weir_cache_##letter, &pool);                    \
-		struct weir_entry_##letter *e;                                                     \
-		enum answer_result result;                                                         \
-                                                                                                   \
-		if (!inner)                                                                        \
-			return ANSWER_MISS;                                                        \
-		e = bpf_map_lookup_elem(inner, a->digest);                                         \
-		if (!e)                                                                            \
-			return ANSWER_MISS;                                                        \
-		result = answer_check(is_xdp, s, &e->head, &e->generation_end, limit, a);          \
-		if (result != ANSWER_WRITTEN)                                                      \
-			return result;                                                             \
-		if (!a->is_write)                                                                  \
-			return ANSWER_WRITTEN;                                                     \
-		result = answer_write(ctx, is_xdp, s, f, &e->head, e->bytes, &e->generation_end,   \
-				      limit, a);                                                   \
-		if (result == ANSWER_WRITTEN)                                                      \
-			count_hit(&e->head, s->pkt.now_ns);                                        \
-		return result;                                                                     \
+#define DEFINE_ANSWER_CLASS(letter, limit)                                                                             \
+	static __always_inline enum answer_result answer_##letter(void *ctx, bool is_xdp, struct weir_scratch *s,      \
+								  const struct weir_flow *f, struct weir_answer *a)    \
+	{                                                                                                              \
+		__u32 pool = a->pool;                                                                                  \
+		void *inner = bpf_map_lookup_elem(&weir_cache_##letter, &pool);                                        \
+		struct weir_entry_##letter *e;                                                                         \
+		enum answer_result result;                                                                             \
+                                                                                                                       \
+		if (!inner)                                                                                            \
+			return ANSWER_MISS;                                                                            \
+		e = bpf_map_lookup_elem(inner, a->digest);                                                             \
+		if (!e)                                                                                                \
+			return ANSWER_MISS;                                                                            \
+		result = answer_check(is_xdp, s, &e->head, &e->generation_end, limit, a);                              \
+		if (result != ANSWER_WRITTEN)                                                                          \
+			return result;                                                                                 \
+		if (!a->is_write)                                                                                      \
+			return ANSWER_WRITTEN;                                                                         \
+		result = answer_write(ctx, is_xdp, s, f, &e->head, e->bytes, &e->generation_end, limit, a);            \
+		if (result == ANSWER_WRITTEN)                                                                          \
+			count_hit(&e->head, s->pkt.now_ns);                                                            \
+		return result;                                                                                         \
 	}
 
 DEFINE_ANSWER_CLASS(s, WEIR_BYTES_S)
@@ -313,12 +298,10 @@ static __always_inline enum answer_result answer_classes(void *ctx, bool is_xdp,
 
 	a->miss = WEIR_MISS_NOT_CACHED;
 	result = answer_s(ctx, is_xdp, s, f, a);
-	if (result != ANSWER_MISS || a->miss != WEIR_MISS_NOT_CACHED ||
-	    (a->room <= WEIR_BYTES_S && !is_small))
+	if (result != ANSWER_MISS || a->miss != WEIR_MISS_NOT_CACHED || (a->room <= WEIR_BYTES_S && !is_small))
 		return result;
 	result = answer_m(ctx, is_xdp, s, f, a);
-	if (result != ANSWER_MISS || a->miss != WEIR_MISS_NOT_CACHED ||
-	    (a->room <= WEIR_BYTES_M && !is_small))
+	if (result != ANSWER_MISS || a->miss != WEIR_MISS_NOT_CACHED || (a->room <= WEIR_BYTES_M && !is_small))
 		return result;
 	return answer_l(ctx, is_xdp, s, f, a);
 }

@@ -33,7 +33,7 @@ enum head_field {
 enum head_list {
 	LIST_START, /* before a token */
 	LIST_TOKEN,
-	LIST_SPACE, /* behind a token, only a comma may follow */
+	LIST_SPACE,   /* behind a token, only a comma may follow */
 	LIST_BRACKET, /* Host: inside [IPv6] */
 	LIST_TAIL,    /* Host: behind ']', only a port may follow; else behind a weight */
 	LIST_WEIGHT,  /* behind ';' */

@@ -43,15 +43,16 @@ static __always_inline void head_field_name(struct weir_scratch *s, struct weir_
 	case 13:
 	case 17:
 	case 19:
-		if (first == W('i', 'f', '-', 'n', 'o', 'n', 'e', '-') &&
+		if (bytes == 13 && first == W('i', 'f', '-', 'n', 'o', 'n', 'e', '-') &&
 		    last == W('n', 'e', '-', 'm', 'a', 't', 'c', 'h'))
 			field = FIELD_TAG;
-		else if (first == W('i', 'f', '-', 'm', 'o', 'd', 'i', 'f') &&
+		else if (bytes == 17 && first == W('i', 'f', '-', 'm', 'o', 'd', 'i', 'f') &&
+			 ((head_word(s, r->name_at + 8) | 0x20) & 0xff) == 'i' &&
 			 last == W('e', 'd', '-', 's', 'i', 'n', 'c', 'e'))
 			field = FIELD_SINCE;
 		else if ((first & 0xffffff) == W('i', 'f', '-', 0, 0, 0, 0, 0))
 			head_miss(r, WEIR_MISS_CONDITIONAL);
-		else if (first == W('c', 'a', 'c', 'h', 'e', '-', 'c', 'o') &&
+		else if (bytes == 13 && first == W('c', 'a', 'c', 'h', 'e', '-', 'c', 'o') &&
 			 last == W('-', 'c', 'o', 'n', 't', 'r', 'o', 'l'))
 			r->asks |= WEIR_ASK_DIRECTIVES;
 		else if (first == W('a', 'u', 't', 'h', 'o', 'r', 'i', 'z'))
@@ -89,10 +90,10 @@ static __always_inline void head_field_name(struct weir_scratch *s, struct weir_
 	else
 		r->state = field == FIELD_HOST ? HEAD_HOST : HEAD_LIST;
 	if (field & r->seen)
-		head_miss(r, field == FIELD_HOST       ? WEIR_MISS_HOST :
-			     field == FIELD_CONNECTION ? WEIR_MISS_CONNECTION :
-			     field == FIELD_ENCODING   ? WEIR_MISS_ENCODING :
-							 WEIR_MISS_CONDITIONAL);
+		head_miss(r, field == FIELD_HOST	 ? WEIR_MISS_HOST
+			     : field == FIELD_CONNECTION ? WEIR_MISS_CONNECTION
+			     : field == FIELD_ENCODING	 ? WEIR_MISS_ENCODING
+							 : WEIR_MISS_CONDITIONAL);
 	if (field == FIELD_HOST && (field & r->seen))
 		r->state = HEAD_VALUE;
 	r->seen |= field;
@@ -180,8 +181,7 @@ static __always_inline long head_target(struct weir_scratch *s, struct weir_req 
 							     WEIR_MISS_INCOMPLETE);
 		r->at += head_run_to(w, CHAR_RUN, ' ', '/');
 	} else {
-		k = head_run_to(head_word(s, r->at), r->in_query ? CHAR_QUERY : CHAR_RUN, ' ',
-				r->in_query ? ' ' : '/');
+		k = head_run_to(head_word(s, r->at), r->in_query ? CHAR_QUERY : CHAR_RUN, ' ', r->in_query ? ' ' : '/');
 		if (!k || !n)
 			return head_stop(r, WEIR_MISS_TARGET);
 		r->at += k;
@@ -303,7 +303,8 @@ static __always_inline void weir_head_parse(struct weir_scratch *s)
 		head_miss(r, WEIR_MISS_HOST);
 	if (r->is_http10 && !r->wants_keepalive)
 		r->wants_close = 1;
-	r->encodings &= (__u8)~r->refused;
+	if (r->seen & FIELD_ENCODING)
+		head_codings_end(r);
 	if (unlikely(r->asks & WEIR_ASK_CONDITIONS) && !r->miss)
 		head_conditions(&c);
 }

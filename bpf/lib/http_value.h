@@ -145,28 +145,68 @@ static __always_inline long head_host(struct weir_scratch *s, struct weir_req *r
 	return head_stop(r, WEIR_MISS_HOST);
 }
 
-/* Takes note of a coding; one with weight 0 is refused. */
-static __always_inline void head_coding(struct weir_req *r, __u64 t, __u32 n, bool is_zero)
+/* Takes note of a coding of Accept-Encoding. One that is named twice must have the same weight. */
+static __always_inline void head_coding(struct weir_req *r, __u64 t, __u32 n, __u16 weight)
 {
-	__u8 bit = 0;
+	__u32 place = 4;
+	__u8 bit;
 
-	if (n == 4 && t == W('g', 'z', 'i', 'p', 0, 0, 0, 0))
-		bit = WEIR_ENCODING_GZIP;
-	else if (n == 2 && t == W('b', 'r', 0, 0, 0, 0, 0, 0))
+	if (n == 2 && t == W('b', 'r', 0, 0, 0, 0, 0, 0)) {
 		bit = WEIR_ENCODING_BR;
-	else if (n == 4 && t == W('z', 's', 't', 'd', 0, 0, 0, 0))
+		place = 0;
+	} else if (n == 4 && t == W('z', 's', 't', 'd', 0, 0, 0, 0)) {
 		bit = WEIR_ENCODING_ZSTD;
-	else if (n == 7 && t == W('d', 'e', 'f', 'l', 'a', 't', 'e', 0))
+		place = 1;
+	} else if ((n == 4 && t == W('g', 'z', 'i', 'p', 0, 0, 0, 0)) ||
+		   (n == 6 && t == W('x', '-', 'g', 'z', 'i', 'p', 0, 0))) { /* RFC 9110 8.4.1.3 */
+		bit = WEIR_ENCODING_GZIP;
+		place = 2;
+	} else if (n == 7 && t == W('d', 'e', 'f', 'l', 'a', 't', 'e', 0)) {
 		bit = WEIR_ENCODING_DEFLATE;
-	if (!is_zero)
+		place = 3;
+	} else if (n == 1 && t == '*') {
+		bit = WEIR_ENCODING_ANY;
+	} else if (n == 8 && t == W('i', 'd', 'e', 'n', 't', 'i', 't', 'y')) {
+		bit = 0;
+	} else {
+		return; /* nothing that a pool offers */
+	}
+	if (place == 4) {
+		if (!weight) /* what has no coding is refused */
+			head_miss(r, WEIR_MISS_ENCODING);
+		if (r->weights[4] < weight + 1)
+			r->weights[4] = weight + 1;
+		r->named |= bit;
+		return;
+	}
+	if (r->named & bit && r->weights[place] != weight + 1)
+		head_miss(r, WEIR_MISS_ENCODING);
+	r->weights[place] = weight + 1;
+	r->named |= bit;
+	if (weight)
 		r->encodings |= bit;
-	else if ((n == 1 && t == '*') || (n == 8 && t == W('i', 'd', 'e', 'n', 't', 'i', 't', 'y')))
-		head_miss(r, WEIR_MISS_ENCODING); /* what has no coding is refused */
-	else
-		r->refused |= bit;
 }
 
-static __always_inline void head_token_end(struct weir_req *r, bool is_zero)
+/* Weights are plain if they prefer nothing against our own order, or a set of codings would not say what is chosen. */
+static __always_inline void head_codings_end(struct weir_req *r)
+{
+	__u32 least = 1001, i;
+
+	if (r->named & WEIR_ENCODING_ANY)
+		r->encodings |= (__u8)(((WEIR_ENCODING__COUNT - 1) & ~r->named) * WEIR_ENCODING_ANY);
+	if (!r->has_weights)
+		return;
+#pragma clang loop unroll(full)
+	for (i = 0; i < 5; i++) {
+		if (r->weights[i] <= 1)
+			continue;
+		if (r->weights[i] > least)
+			head_miss(r, WEIR_MISS_ENCODING);
+		least = r->weights[i];
+	}
+}
+
+static __always_inline void head_token_end(struct weir_req *r, __u16 weight)
 {
 	__u32 n = r->token_bytes;
 	__u64 t = r->token;
@@ -175,7 +215,7 @@ static __always_inline void head_token_end(struct weir_req *r, bool is_zero)
 		return;
 	r->token_bytes = 0;
 	if (r->header == FIELD_ENCODING) {
-		head_coding(r, t, n, is_zero);
+		head_coding(r, t, n, weight);
 		return;
 	}
 	if (n == 5 && t == W('c', 'l', 'o', 's', 'e', 0, 0, 0))
@@ -198,9 +238,8 @@ static __always_inline long head_list_bad(struct weir_req *r)
 /* "q=" and a qvalue, RFC 9110 12.4.2. */
 static __always_inline long head_weight(struct weir_req *r, __u64 w)
 {
-	__u32 n = 3, i;
+	__u32 n = 3, scale = 100, weight, i;
 	__u8 first = w >> 16 & 0xff;
-	bool is_zero = first == '0', is_digits = true;
 
 	if ((w & 0xff) == ' ') {
 		r->at++;
@@ -208,25 +247,26 @@ static __always_inline long head_weight(struct weir_req *r, __u64 w)
 	}
 	if (((w | 0x20) & 0xffff) != W('q', '=', 0, 0, 0, 0, 0, 0) || (first != '0' && first != '1'))
 		return head_list_bad(r);
+	weight = first == '1' ? 1000 : 0;
 	if ((w >> 24 & 0xff) == '.') {
 		n = 4;
 #pragma clang loop unroll(full)
 		for (i = 4; i < 7; i++) {
 			__u8 c = w >> (8 * i) & 0xff;
 
-			is_digits = is_digits && head_is_digit(c);
-			if (!is_digits)
-				continue;
-			if (c != '0' && first == '1')
-				return head_list_bad(r);
-			if (c != '0')
-				is_zero = false;
+			if (!head_is_digit(c))
+				break;
+			weight += (c - '0') * scale;
+			scale /= 10;
 			n++;
 		}
 	}
+	if (weight > 1000)
+		return head_list_bad(r);
 	r->at += n;
 	r->was = LIST_TAIL;
-	head_token_end(r, is_zero);
+	r->has_weights = 1;
+	head_token_end(r, (__u16)weight);
 	return 0;
 }
 
@@ -259,13 +299,13 @@ static __always_inline long head_list(struct weir_scratch *s, struct weir_req *r
 	w = head_word(s, r->at);
 	c = w & 0xff;
 	if (c == '\r') {
-		head_token_end(r, false);
+		head_token_end(r, 1000);
 		if (head_line_end(s, r))
 			return 0;
 		return head_stop(r, r->at + 1 >= r->end ? WEIR_MISS_INCOMPLETE : WEIR_MISS_GRAMMAR);
 	}
 	if (c == ',') {
-		head_token_end(r, false);
+		head_token_end(r, 1000);
 		r->was = LIST_START;
 		r->at += (w >> 8 & 0xff) == ' ' ? 2 : 1;
 		return 0;

@@ -56,6 +56,8 @@ __noinline int weir_request_classify(struct weir_scratch *s)
 		head_miss(r, WEIR_MISS_IP_OPTIONS);
 	if (!r->miss && !pool_is_cached(r->pool, &encodings))
 		r->miss = WEIR_MISS_POOL_OFF;
+	if (!r->miss && r->encodings & encodings * WEIR_ENCODING_ANY)
+		r->miss = WEIR_MISS_ENCODING;
 	if (!r->miss && !weir_clock_runs(p->now_ns))
 		r->miss = WEIR_MISS_CLOCK;
 	if (!r->miss)

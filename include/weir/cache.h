@@ -21,13 +21,16 @@ enum weir_class {
 };
 
 /* Content codings that the client accepts: part of the key, as far as the pool's responses depend on them (weir_pool
- * .encodings). Weights choose nothing: a coding with weight 0 is not in the set, every other one is. */
+ * .encodings). Weights are no part of it: a list that prefers what stands later in this order to what stands earlier is no plain
+ * case: br, zstd, gzip, deflate, none. */
 enum weir_encoding {
 	WEIR_ENCODING_GZIP = 1,
 	WEIR_ENCODING_BR = 2,
 	WEIR_ENCODING_ZSTD = 4,
 	WEIR_ENCODING_DEFLATE = 8,
 	WEIR_ENCODING__COUNT = 16, /* encoding sets: keys that one URL can have */
+	WEIR_ENCODING_ANY = 16,	   /* times a coding: it is accepted by "*" alone. Never in a key: if the pool offers that
+				    * coding, the request is a worker's */
 };
 
 enum weir_entry_flag {
@@ -41,8 +44,8 @@ enum weir_entry_flag {
  * value WEIR_AGE_BYTES zero bytes, the Connection value "keep-alive". An offset of 0: no such value, or it stays as it
  * is (the Date of an origin, RFC 9110 6.6.1). */
 struct weir_entry_head {
-	__u32 bytes;	/* status line and fields with the empty line */
-	__u16 sum;	/* see weir_entry */
+	__u32 bytes; /* status line and fields with the empty line */
+	__u16 sum;   /* see weir_entry */
 	__u16 date_off;
 	__u16 conn_off;
 	__u16 age_off;
@@ -63,23 +66,23 @@ struct weir_entry {
 	__u16 status;
 	struct weir_entry_head whole;
 	struct weir_entry_head cond;
-	__u64 hits;		/* any CPU, atomic; exact to 1024, then sampled */
+	__u64 hits; /* any CPU, atomic; exact to 1024, then sampled */
 
 	/* what some hits read */
-	__u64 born_ns;		/* Age counts from here; may lie before boot: modulo 2^64 */
-	__u64 stale_ns;		/* from expires_ns to here: answered still, while one request at a time goes up; 0: never */
-	__u64 refresh_ns;	/* any CPU, compare-and-swap: until then a request is up to refresh it */
-	__u32 refresh_ms;	/* how long that one may take before the next goes up */
-	__u8 flags;		/* enum weir_entry_flag */
-	__u8 etag_bytes;	/* 0: none */
+	__u64 born_ns;	  /* Age counts from here; may lie before boot: modulo 2^64 */
+	__u64 stale_ns;	  /* from expires_ns to here: answered still, while one request at a time goes up; 0: never */
+	__u64 refresh_ns; /* any CPU, compare-and-swap: until then a request is up to refresh it */
+	__u32 refresh_ms; /* how long that one may take before the next goes up */
+	__u8 flags;	  /* enum weir_entry_flag */
+	__u8 etag_bytes;  /* 0: none */
 	__u16 url_bytes;
 	__u8 etag[WEIR_ETAG_BYTES]; /* opaque-tag with quotes, without W/; zero-padded */
-	__u8 modified[32];	/* the value of Last-Modified, WEIR_DATE_BYTES; or zeros */
+	__u8 modified[32];	    /* the value of Last-Modified, WEIR_DATE_BYTES; or zeros */
 
 	/* for people, and for purging */
 	__u64 created_ns;
 	__u64 object_bytes;	/* of the body, wherever it is */
-	char url[WEIR_URL_MAX];	/* "host/target"; not terminated */
+	char url[WEIR_URL_MAX]; /* "host/target"; not terminated */
 
 	__u8 cond_head[WEIR_COND_BYTES];
 };

@@ -17,7 +17,7 @@
 #define WEIR_DEPTH_MAX 16	/* path segments that a prefix in the kernel's route table may have */
 #define WEIR_URL_MAX 256	/* "host/target" of a cache entry, for people; longer ones are not cached */
 
-#define WEIR_BYTES_S 1472	/* largest response (head and body) of each class of cache entry */
+#define WEIR_BYTES_S 1472 /* largest response (head and body) of each class of cache entry */
 #define WEIR_BYTES_M 4096
 #define WEIR_BYTES_L 16384
 

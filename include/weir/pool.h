@@ -63,8 +63,8 @@ struct weir_pool_stats {
 	__u64 misses;	 /* plain requests that were looked up and not found */
 	__u64 handovers; /* connections lent to this pool: sockets that came to be */
 	__u64 seizes;	 /* connections taken back from it */
-	__u64 not_modified; /* of the hits: 304 */
-	__u64 stale;	 /* of the hits: while another request went up to refresh the entry */
+	__u64 not_modified;		  /* of the hits: 304 */
+	__u64 stale;			  /* of the hits: while another request went up to refresh the entry */
 	__u64 refused[WEIR_REFUSAL__MAX]; /* by enum weir_refusal */
 };
 _Static_assert(sizeof(struct weir_pool_stats) == 56 + 8 * WEIR_REFUSAL__MAX, "weir_pool_stats has no hidden padding");

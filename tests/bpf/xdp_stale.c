@@ -44,7 +44,9 @@ Test(xdp_stale, age_is_the_time_since_birth_in_ten_digits)
 	cr_assert(prog_flow(&c, &fresh));
 	for (i = 0; i < ARRAY_SIZE(ages); i++) {
 		/* before boot, as it mostly is: modulo 2^64 */
-		struct prog_entry e = { .has_age = true, .is_dated = i & 1, .body_bytes = 60 + i,
+		struct prog_entry e = { .has_age = true,
+					.is_dated = i & 1,
+					.body_bytes = 60 + i,
 					.born_ns = prog_now_ns() - ages[i] * SECOND - SECOND / 2,
 					.shown_age = (unsigned)ages[i] };
 
@@ -57,7 +59,8 @@ Test(xdp_stale, age_is_the_time_since_birth_in_ten_digits)
 Test(xdp_stale, age_that_is_too_large_is_the_largest)
 {
 	struct packet c = prog_connect(0, 1460);
-	struct prog_entry e = { .has_age = true, .born_ns = prog_now_ns() - (1ULL << 33) * SECOND,
+	struct prog_entry e = { .has_age = true,
+				.born_ns = prog_now_ns() - (1ULL << 33) * SECOND,
 				.shown_age = 0x80000000 };
 
 	cr_assert(prog_flow(&c, &fresh));
@@ -93,8 +96,12 @@ Test(xdp_stale, checksum_is_right_wherever_age_and_date_begin)
 
 	cr_assert(prog_flow(&c, &fresh));
 	for (i = 0; i < 32; i++) {
-		struct prog_entry e = { .fill_date = i & 1, .fill_conn = i >> 1 & 1, .is_dated = i >> 2 & 1,
-					.body_bytes = i >> 3, .has_age = true, .shown_age = 1234567890,
+		struct prog_entry e = { .fill_date = i & 1,
+					.fill_conn = i >> 1 & 1,
+					.is_dated = i >> 2 & 1,
+					.body_bytes = i >> 3,
+					.has_age = true,
+					.shown_age = 1234567890,
 					.born_ns = prog_now_ns() - 1234567890 * SECOND - SECOND / 2 };
 
 		prog_publish(&e);
@@ -130,8 +137,9 @@ Test(xdp_stale, one_request_refreshes_and_all_others_are_answered)
 {
 	struct packet c = prog_connect(0, 1460);
 	uint64_t now = prog_now_ns();
-	struct prog_entry e = { .body_bytes = 70, .expires_ns = now - SECOND, .stale_ns = now + 60 * SECOND,
-				.refresh_ms = 30000 };
+	struct prog_entry e = {
+		.body_bytes = 70, .expires_ns = now - SECOND, .stale_ns = now + 60 * SECOND, .refresh_ms = 30000
+	};
 	struct weir_pool_stats before = prog_pool_stats(POOL_A), after;
 	int i;
 

@@ -87,7 +87,8 @@ static int put_values(const struct prog_entry *e, const struct values *v, char *
 /* Status line and fields; says where the values are. */
 static size_t make_head(const struct prog_entry *e, const struct values *v, char *out, struct weir_cache_head *ret)
 {
-	int n = sprintf(out, "HTTP/1.1 %u OK\r\nServer: %.*s\r\n", e->status ? e->status : 200, (int)e->fill_date, FILL);
+	int n = sprintf(out, "HTTP/1.1 %u OK\r\nServer: %.*s\r\n", e->status ? e->status : 200, (int)e->fill_date,
+			FILL);
 
 	*ret = (struct weir_cache_head){ .p = out };
 	n = put_values(e, v, out, n, ret);

@@ -25,14 +25,14 @@ struct prog_entry {
 	size_t body_bytes;
 	uint64_t generation;
 	uint64_t expires_ns;
-	uint16_t status;	 /* 0: 200 */
-	uint8_t flags;		 /* enum weir_entry_flag; without a body the response is HEAD_ONLY */
-	bool is_dated;		 /* the Date is OLD_DATE for ever */
-	bool has_age;		 /* Age counts from born_ns */
+	uint16_t status; /* 0: 200 */
+	uint8_t flags;	 /* enum weir_entry_flag; without a body the response is HEAD_ONLY */
+	bool is_dated;	 /* the Date is OLD_DATE for ever */
+	bool has_age;	 /* Age counts from born_ns */
 	uint64_t born_ns;
-	unsigned shown_age;	 /* what a client is to see of it */
-	bool is_conditional;	 /* has a 304 with ETAG and MODIFIED, as the response itself has */
-	const char *etag;	 /* instead of ETAG */
+	unsigned shown_age;  /* what a client is to see of it */
+	bool is_conditional; /* has a 304 with ETAG and MODIFIED, as the response itself has */
+	const char *etag;    /* instead of ETAG */
 	uint64_t stale_ns;
 	uint32_t refresh_ms;
 };

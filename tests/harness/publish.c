@@ -18,8 +18,8 @@
 #define OLD_DATE "Sat, 05 Nov 1994 08:00:00 GMT"
 
 struct options {
-	uint64_t ttl_ms;     /* 0: until withdrawn */
-	uint64_t grace_ms;   /* behind that */
+	uint64_t ttl_ms;   /* 0: until withdrawn */
+	uint64_t grace_ms; /* behind that */
 	uint64_t refresh_ms;
 	uint64_t age_s;
 	uint64_t has_age;
@@ -55,7 +55,7 @@ static void parse(struct options *o, char *word)
 		uint64_t *value;
 	} numbers[] = {
 		{ "ttl_ms", &o->ttl_ms }, { "grace_ms", &o->grace_ms }, { "refresh_ms", &o->refresh_ms },
-		{ "age_s", &o->age_s }, { "has_age", &o->has_age }, { "status", &o->status },
+		{ "age_s", &o->age_s },	  { "has_age", &o->has_age },	{ "status", &o->status },
 	};
 	char *value = strchr(word, '=');
 	size_t i;

@@ -18,7 +18,7 @@
 #define WEIR_CACHE_KEYS_MAX 64	     /* keys (host, query, encodings) that one item may fill at a time */
 #define WEIR_CACHE_REPEAT_MS 100     /* an item that was evicted is published again, but not more often */
 #define WEIR_CACHE_REPEAT_HEAD_MS 1000 /* the same for one whose GETs reach the worker anyway */
-#define WEIR_CACHE_REFRESH_MS 5000   /* how long the one request that refreshes a stale entry may take */
+#define WEIR_CACHE_REFRESH_MS 5000     /* how long the one request that refreshes a stale entry may take */
 
 /* The kernel cache as one worker sees it. Fixed after init, but for `generation`. */
 struct weir_cache {
@@ -40,10 +40,12 @@ static inline bool weir_cache_is_on(const struct weir_cache *c)
 struct weir_cache_head {
 	const char *p;
 	uint16_t bytes;
-	uint16_t date_off; /* WEIR_DATE_BYTES zero bytes. 0: Date is not the time of the answer, but what is written there
-			    * (RFC 9110 6.6.1: a cache keeps the Date of a stored response) */
+	/* WEIR_DATE_BYTES zero bytes. 0: Date is not the time of the answer, but what is written there (RFC 9110 6.6.1: a
+	 * cache keeps the Date of a stored response) */
+	uint16_t date_off;
 	uint16_t conn_off; /* "keep-alive", or XDP would lie: never 0 */
-	uint16_t age_off;  /* WEIR_AGE_BYTES zero bytes: XDP writes the age in seconds with leading zeros (RFC 9111 1.2.2) */
+	/* WEIR_AGE_BYTES zero bytes: XDP writes the age in seconds with leading zeros (RFC 9111 1.2.2) */
+	uint16_t age_off;
 };
 
 /* A whole response as XDP shall send it, and the rules for it. Borrowed. Members that are 0 or NULL have the meaning that is
@@ -52,24 +54,25 @@ struct weir_cache_image {
 	struct weir_cache_head head;
 	const void *body;
 	uint64_t body_bytes;
-	uint16_t status;	   /* 0: 200 */
-	uint8_t flags;		   /* enum weir_entry_flag. HEAD_ONLY: `body` is not looked at and GETs go to the worker, but
-				    * HEAD and conditional requests for an object of any size are answered */
+	uint16_t status; /* 0: 200 */
+	/* enum weir_entry_flag. HEAD_ONLY: `body` is not looked at and GETs go to the worker, but HEAD and conditional requests
+	 * for an object of any size are answered */
+	uint8_t flags;
 
 	/* What a matching If-None-Match or If-Modified-Since gets, with the fields of RFC 9110 15.4.5. `bytes` 0: conditional
 	 * requests go to the worker. Only for status 200; for 300 and more conditions are ignored (RFC 9110 13.2.1). More
 	 * than WEIR_COND_BYTES, or an ETag of more than WEIR_ETAG_BYTES: as if it were not given. */
 	struct weir_cache_head not_modified;
-	struct weir_str etag;	   /* value of ETag, "W/" included */
-	struct weir_str modified;  /* value of Last-Modified, IMF-fixdate; If-Modified-Since must be the same text */
+	struct weir_str etag;	  /* value of ETag, "W/" included */
+	struct weir_str modified; /* value of Last-Modified, IMF-fixdate; If-Modified-Since must be the same text */
 
-	uint64_t expires_ns;	   /* fresh until; 0: until withdrawn */
-	uint64_t stale_ns;	   /* stale-while-revalidate until, RFC 5861 3; 0: never stale. From expires_ns on one request
-				    * is passed up, the others get the stale answer; if nothing was published after
-				    * refresh_ms, one more, and so on; after stale_ns all of them */
-	uint32_t refresh_ms;	   /* 0: WEIR_CACHE_REFRESH_MS */
-	uint64_t born_ns;	   /* when Age was 0: time of the response less its age then; modulo 2^64, as it may lie before
-				    * boot. Only with an age_off */
+	uint64_t expires_ns; /* fresh until; 0: until withdrawn */
+	/* stale-while-revalidate until, RFC 5861 3; 0: never stale. From expires_ns on one request is passed up, the others get
+	 * the stale answer; if nothing was published after refresh_ms, one more, and so on; after stale_ns all of them */
+	uint64_t stale_ns;
+	uint32_t refresh_ms; /* 0: WEIR_CACHE_REFRESH_MS */
+	/* when Age was 0: time of the response less its age then; modulo 2^64, as it may lie before boot. Only with an age_off */
+	uint64_t born_ns;
 };
 
 /* Under which key a response lies in the kernel, and its URL. Borrowed from the request. */
@@ -88,7 +91,7 @@ int weir_cache_name(const struct weir_cache *c, const struct weir_request *r, ui
 
 /* Puts a response into the kernel. With `is_replacing` in the place of one that may be there, at once: no request finds
  * nothing, none gets a mixture, and a client that waits for a lost answer of the old one is reset. Without, one
- * that is there stays, and 0 is returned. The caller sees to it that a response is not put after it was dropped (one lock
+ * that is there and has not expired stays, and 0 is returned. The caller sees to it that a response is not put after it was dropped (one lock
  * around either), and that the response is right for every request of that name: whatever coding was chosen, for every
  * client that accepts at least name->encodings.
  * -EPERM: a response with Set-Cookie, with Vary other than Accept-Encoding, or with a Content-Encoding that is not in

@@ -52,6 +52,8 @@ int weir_cache_name(const struct weir_cache *c, const struct weir_request *r, ui
 		return -E2BIG;
 	if (!weir_cache_is_plain(r, &encodings))
 		return -EINVAL;
+	if (encodings & c->encodings * WEIR_ENCODING_ANY)
+		return -EINVAL;
 	ret->encodings = encodings & c->encodings;
 	ret->host = r->host;
 	ret->target = r->target;
@@ -72,6 +74,14 @@ static uint64_t next_generation(struct weir_cache *c, uint64_t now_ns)
 	return next;
 }
 
+/* Whether what lies under a key has had its time. */
+static bool has_expired(const struct weir_cache *c, int class, const struct weir_cache_key *key, uint64_t now_ns)
+{
+	struct weir_entry_l entry;
+
+	return weir_bpf_map_lookup(c->fds[class], key, &entry) == 0 && entry.head.expires_ns <= now_ns;
+}
+
 int weir_cache_put(struct weir_cache *c, const struct weir_cache_name *name, const struct weir_cache_image *image,
 		   bool is_replacing)
 {
@@ -85,8 +95,8 @@ int weir_cache_put(struct weir_cache *c, const struct weir_cache_name *name, con
 	r = weir_cache_check(image, name->encodings);
 	if (r < 0)
 		return r;
-	class = weir_cache_build(image, extra, &name->key, name->host, name->target, next_generation(c, now_ns),
-				 now_ns, &entry);
+	class = weir_cache_build(image, extra, &name->key, name->host, name->target, next_generation(c, now_ns), now_ns,
+				 &entry);
 	if (class < 0)
 		return class;
 	if (is_replacing) {
@@ -95,8 +105,11 @@ int weir_cache_put(struct weir_cache *c, const struct weir_cache_name *name, con
 		(void)delete_key(c, &name->key, class);
 		r = weir_bpf_map_insert(c->fds[class], &name->key, &entry);
 	}
-	if (r == -EEXIST)
-		return 0;
+	if (r == -EEXIST) {
+		if (!has_expired(c, class, &name->key, now_ns))
+			return 0;
+		r = weir_bpf_map_update(c->fds[class], &name->key, &entry);
+	}
 	if (r < 0)
 		return r;
 	/* Classes are looked up from the smallest: an old one goes once the new one is there. */

@@ -38,8 +38,7 @@ static void print_cached(const json_t *cached)
 		printf(": %lld, %s, class %s%s, %s hits, since %s", (long long)cmd_int(e, "status"),
 		       cmd_bytes(cmd_int(e, "size")), cmd_get(e, "class"),
 		       json_is_true(json_object_get(e, "head_only")) ? " (head only)" : "",
-		       cmd_number(cmd_int(e, "hits")),
-		       cmd_duration(cmd_int(e, "age_ms")));
+		       cmd_number(cmd_int(e, "hits")), cmd_duration(cmd_int(e, "age_ms")));
 		if (json_is_null(json_object_get(e, "expires_in_ms")))
 			printf(", until its source changes\n");
 		else if (cmd_int(e, "expires_in_ms") > 0)

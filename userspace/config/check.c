@@ -166,6 +166,9 @@ static int check_pools(struct weir_config *c, struct weir_conf_report *report)
 			return r;
 		set_threads(c, p, report);
 		weir_conf_check_life(c, p, report);
+		r = weir_conf_check_static(c, p, report);
+		if (r < 0)
+			return r;
 		if (!p->lines[WEIR_PARAM_POOL_prefixes] && c->listens_count)
 			weir_conf_warning(report, c->file, p->line,
 					  "pool '%s' has no prefixes: no request will reach it", p->name);
@@ -282,9 +285,10 @@ static int check_control(struct weir_config *c, struct weir_conf_report *report)
 
 uint8_t weir_conf_pool_encodings(const struct weir_conf_pool *p)
 {
-	/* files are served as they are */
 	if (p->handler == WEIR_HANDLER_STATIC)
-		return 0;
+		return p->files.precompressed || p->files.compress ?
+			       WEIR_ENCODING_BR | WEIR_ENCODING_ZSTD | WEIR_ENCODING_GZIP :
+			       0;
 	return WEIR_ENCODING__COUNT - 1;
 }
 

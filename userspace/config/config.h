@@ -17,6 +17,7 @@
 
 #include "config/log.h"
 #include "config/module.h"
+#include "config/static.h"
 #include "config/words.h"
 
 #define WEIR_VERSION "0.1.0"
@@ -123,6 +124,7 @@ struct weir_conf_pool {
 	unsigned nofile;	  /* 0: no limit of its own */
 	struct weir_conf_words environment;
 
+	struct weir_conf_static files; /* handler static */
 	struct weir_conf_module module;
 
 	int line;	       /* in the configuration file; 0: from options */
@@ -241,6 +243,7 @@ enum weir_param_type {
 	WEIR_TYPE_START_MODE, /* enum weir_start_mode */
 	WEIR_TYPE_CPU_ACTION, /* enum weir_cpu_action */
 	WEIR_TYPE_HANDLER,  /* enum weir_handler */
+	WEIR_TYPE_LISTING,  /* enum weir_listing */
 	WEIR_TYPE_SANDBOX,  /* enum weir_sandbox */
 	WEIR_TYPE_LISTENS,  /* list: weir_config.listens */
 	WEIR_TYPE_NAMES,    /* list: weir_config.interfaces */

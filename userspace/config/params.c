@@ -24,6 +24,7 @@ static const char *const verbosity_names[] = { "basic", "limited", "full" };
 static const char *const start_mode_names[] = { "always", "on_demand" };
 static const char *const handler_names[] = { "static", "debug", "module" };
 static const char *const sandbox_names[] = { "strict", "relaxed", "off" };
+static const char *const listing_names[] = { "off", "html", "json" };
 static const char *const cpu_action_names[] = { "no_action", "kill", "throttle" };
 
 static const struct {
@@ -55,6 +56,9 @@ static const char *const *choices(enum weir_param_type type, size_t *ret_count)
 	case WEIR_TYPE_HANDLER:
 		*ret_count = ARRAY_SIZE(handler_names);
 		return handler_names;
+	case WEIR_TYPE_LISTING:
+		*ret_count = ARRAY_SIZE(listing_names);
+		return listing_names;
 	case WEIR_TYPE_SANDBOX:
 		*ret_count = ARRAY_SIZE(sandbox_names);
 		return sandbox_names;
@@ -227,6 +231,7 @@ int weir_param_set(const struct weir_param *p, void *base, const char *text, con
 	case WEIR_TYPE_START_MODE:
 	case WEIR_TYPE_CPU_ACTION:
 	case WEIR_TYPE_HANDLER:
+	case WEIR_TYPE_LISTING:
 	case WEIR_TYPE_SANDBOX:
 		return set_choice(p, (unsigned *)at, text);
 	case WEIR_TYPE_LISTENS:
@@ -317,6 +322,7 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 	case WEIR_TYPE_START_MODE:
 	case WEIR_TYPE_CPU_ACTION:
 	case WEIR_TYPE_HANDLER:
+	case WEIR_TYPE_LISTING:
 	case WEIR_TYPE_SANDBOX:
 		snprintf(buf, bytes, "%s", choices(p->type, &count)[*(const unsigned *)at]);
 		break;

@@ -138,13 +138,30 @@ int weir_cond_check(const struct weir_request *r, struct weir_str etag, int64_t 
 /* Whether Range applies: there is no If-Range, or it matches strongly. */
 bool weir_cond_range_applies(const struct weir_request *r, struct weir_str etag, int64_t modified, int64_t now);
 
-/* Accept-Encoding as the kernel side classifies it: the set of enum weir_encoding that the client accepts, with any weight
- * but 0. Codings that have no bit, "identity" and "*" add nothing. A response must be coded with nothing else to be right
- * for all clients of a set. -EINVAL: malformed, or identity refused ("identity;q=0", "*;q=0"); such a request is never
- * answered by the kernel. */
+/* Accept-Encoding as the kernel side classifies it: the set of enum weir_encoding that the client accepts, and those that
+ * only its "*" stands for, times WEIR_ENCODING_ANY. -EINVAL: malformed; or what has no coding is refused ("identity;q=0",
+ * "*;q=0"); or weights prefer something against our own order: br, zstd, gzip, deflate, identity. Such a request is never
+ * answered by the kernel. Whoever chooses by weight and, among equals, by this order, chooses the same for every request
+ * with the same set. */
 int weir_encoding_classify(struct weir_str value, uint8_t *ret_set);
 /* enum weir_encoding of a coding's name; 0: it has no bit. */
 uint8_t weir_encoding_bit(struct weir_str name);
+
+/* Content codings that responses are made in; the order is the server's preference among equals. */
+enum weir_coding {
+	WEIR_CODING_BR,
+	WEIR_CODING_ZSTD,
+	WEIR_CODING_GZIP,
+	WEIR_CODING_IDENTITY,
+	WEIR_CODING__MAX,
+};
+
+/* Weights of an Accept-Encoding value (RFC 9110 12.5.3) in thousandths; 0: not acceptable. Items that are malformed
+ * are ignored; of several about one coding the first counts. An identity that the field does not name weighs 1. */
+void weir_encoding_weigh(struct weir_str value, uint16_t ret[WEIR_CODING__MAX]);
+
+/* "br", "zstd", "gzip", "identity" */
+extern const char *const weir_coding_names[WEIR_CODING__MAX];
 
 /* "Not Found"; "Unknown" for what has none. */
 const char *weir_status_reason(unsigned status);

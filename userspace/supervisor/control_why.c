@@ -105,22 +105,22 @@ static void add_entry(json_t *cached, const struct weir_conf_listen *l, unsigned
 	for (b = 0; b < ARRAY_SIZE(names); b++)
 		if (set & 1U << b)
 			json_array_append_new(codings, json_string(names[b]));
-	json_array_append_new(
-		cached, json_pack("{s:s, s:o, s:i, s:I, s:s, s:I, s:I, s:o, s:b, s:b}", "endpoint", l->text, "encodings", codings,
-				  "status", (int)e->status, "size", (json_int_t)(e->whole.bytes + e->object_bytes), "class",
-				  classes[c], "hits", (json_int_t)e->hits, "age_ms",
-				  (json_int_t)((now - e->created_ns) / 1000000), "expires_in_ms",
-				  e->expires_ns == UINT64_MAX ?
-					  json_null() :
-					  json_integer((json_int_t)(e->expires_ns - now) / 1000000),
-				  "stale_ok", e->expires_ns <= now && e->stale_ns > now, "head_only",
-				  (e->flags & WEIR_ENTRY_HEAD_ONLY) != 0));
+	json_array_append_new(cached, json_pack("{s:s, s:o, s:i, s:I, s:s, s:I, s:I, s:o, s:b, s:b}", "endpoint",
+						l->text, "encodings", codings, "status", (int)e->status, "size",
+						(json_int_t)(e->whole.bytes + e->object_bytes), "class", classes[c],
+						"hits", (json_int_t)e->hits, "age_ms",
+						(json_int_t)((now - e->created_ns) / 1000000), "expires_in_ms",
+						e->expires_ns == UINT64_MAX
+							? json_null()
+							: json_integer((json_int_t)(e->expires_ns - now) / 1000000),
+						"stale_ok", e->expires_ns <= now && e->stale_ns > now, "head_only",
+						(e->flags & WEIR_ENTRY_HEAD_ONLY) != 0));
 }
 
 /* Every encoding set under which the URL is cached on this endpoint; the size of the largest that is there as a whole goes
  * to *size. */
-static void find_entries(const struct sup *s, const struct sup_url *u, const struct weir_conf_listen *l,
-			 uint16_t pool, json_t *cached, uint64_t *size, bool *ret_head_only)
+static void find_entries(const struct sup *s, const struct sup_url *u, const struct weir_conf_listen *l, uint16_t pool,
+			 json_t *cached, uint64_t *size, bool *ret_head_only)
 {
 	const __u64 *secret = (const __u64 *)weir_dataplane_cache_secret(s->dp);
 	_cleanup_free_ struct weir_entry *e = calloc(1, sizeof(*e));
@@ -268,6 +268,9 @@ static void explain(const struct sup *s, const struct sup_url *u, size_t listen,
 		add(reasons, "XDP is not attached: %s", s->no_dp);
 	if (!pool->kernel_cache)
 		add(reasons, "pool '%s' has kernel_cache off", pool->name);
+	if (pool->handler == WEIR_HANDLER_STATIC && (pool->files.access.count || pool->files.auth_file))
+		add(reasons, "pool '%s' asks who comes (%s): XDP would answer anybody, so nothing of it is cached",
+		    pool->name, pool->files.auth_file ? "auth_file" : "access");
 	if (!s->dp || !pool->kernel_cache)
 		return;
 	find_entries(s, u, l, pool->id, cached, &size, &is_head_only);
@@ -276,8 +279,9 @@ static void explain(const struct sup *s, const struct sup_url *u, size_t listen,
 	else
 		explain_size(s, size, reasons);
 	if (is_head_only)
-		add(reasons, "too large for the kernel cache: XDP answers HEAD and conditional requests (304), a worker sends "
-			     "the body");
+		add(reasons,
+		    "too large for the kernel cache: XDP answers HEAD and conditional requests (304), a worker sends "
+		    "the body");
 }
 
 json_t *sup_control_why(struct sup *s, const json_t *request)

@@ -231,6 +231,7 @@ static void init_handler(struct wrk_worker *w)
 		.root = pool->root,
 		.index = pool->index,
 		.files_max = files_max(pool),
+		.options = &pool->files,
 	};
 	int r;
 

@@ -9,6 +9,7 @@ from pooling import DEBUG, allow, pooling
 CLIENTS, LIMIT, THREADS = 1000, 100, 4
 RESET = {"refused_reset", "refused_seize_reset"}
 REFUSED = {"refused", "refused_tc", "refused_seize"} | RESET
+SPREAD_MS = 3000  # over which all clients ask once without filling the queue, on a busy machine too
 BRIEF_US = 50_000  # what is refused waits for nobody; the clients share two processors with everything else
 
 VERBOSITIES = {
@@ -78,7 +79,7 @@ def overload_fresh(verbosity, ms):
         assert moved["kernel.handovers"] == counts["ok"] == moved["pools.debug.accepted"]
         servers.wait_for("it is logged", lambda: f"{CLIENTS - counts['ok']} request" in it.weir.log or
                          "refused (QueueFull)" in it.weir.log)
-        again = load.go(f"{DEBUG}/sleep/0", count=1, think_ms=1500).wait()
+        again = load.go(f"{DEBUG}/sleep/0", count=1, think_ms=SPREAD_MS).wait()
         assert again["ok"] == CLIENTS and not wrong(again), f"after the overload: {again}"
         assert again["opened"] == CLIENTS - counts["ok"], "a refused client starts anew, an accepted one goes on"
     return counts
@@ -98,7 +99,7 @@ def test_verbosity_decides_what_they_see(verbosity):
 @pytest.mark.parametrize("verbosity", list(VERBOSITIES))
 def test_connections_that_the_worker_holds_are_refused_alike(verbosity):
     with pooling(debug=settings(verbosity), plain="") as it, it.load() as load:
-        first = load.open(CLIENTS).go(f"{DEBUG}/sleep/0", count=1, think_ms=1500).wait()
+        first = load.open(CLIENTS).go(f"{DEBUG}/sleep/0", count=1, think_ms=SPREAD_MS).wait()
         assert first["ok"] == CLIENTS and not wrong(first), f"one after the other: {first}"
         it.queues_are_empty()
         before = it.weir.stats()
@@ -106,7 +107,7 @@ def test_connections_that_the_worker_holds_are_refused_alike(verbosity):
         depth = watch_until_drained(it)
         counts = load.wait()
         check(it, before, counts, depth, verbosity)
-        again = load.go(f"{DEBUG}/sleep/0", count=1, think_ms=1500).wait()
+        again = load.go(f"{DEBUG}/sleep/0", count=1, think_ms=SPREAD_MS).wait()
         assert again["ok"] == CLIENTS and not wrong(again), f"after the overload: {again}"
         it.queues_are_empty()
 

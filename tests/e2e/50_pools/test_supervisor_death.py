@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A supervisor that is killed: all are served on, and the next one takes over or replaces, without a failed request."""
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -200,6 +201,20 @@ def test_kill_of_everything_is_cleaned_up_by_the_next_start():
         assert it.get(f"{DEBUG}/sleep/0")[0] == 200
 
 
+def reload(it, threads, **pools):
+    """Another number of threads for `debug`, in force when this returns."""
+    (it.folder / "weir.conf").write_text(write_config(it.root, debug=f"threads = {threads}", **pools))
+    os.kill(it.weir.pid, signal.SIGHUP)
+
+    def look():
+        # the control socket is away for a moment, which may be that of any command
+        done = it.weir.command("status", "--json", check=False)
+        assert it.weir.is_running, it.weir.log
+        return done.returncode == 0 and json.loads(done.stdout)["pools"]["debug"]["threads"] == threads
+
+    servers.wait_for("the new setting", look)
+
+
 def test_reload_under_load_fails_no_request():
     with killable(debug="", files="", plain="") as it:
         it.warm()
@@ -207,12 +222,7 @@ def test_reload_under_load_fails_no_request():
             progress()
             for threads in (5, 6):
                 old = it.worker("debug")
-                (it.folder / "weir.conf").write_text(
-                    write_config(it.root, debug=f"threads = {threads}", files="", plain=""))
-                os.kill(it.weir.pid, signal.SIGHUP)
-                # the control socket is away for a moment
-                servers.wait_for("the new setting", lambda: it.weir.is_ready() and
-                                 it.pool("debug")["threads"] == threads)
+                reload(it, threads, files="", plain="")
                 it.wait_worker("debug", other_than=(old,))
                 progress()
         it.queues_are_empty()
@@ -224,9 +234,7 @@ def test_clients_that_ask_again_at_once_do_not_keep_a_replaced_worker():
         keep.open(6).go(f"{DEBUG}/sleep/2")
         close.open(3).go(f"{DEBUG}/sleep/2", mode="close")
         old = it.worker("debug")
-        (it.folder / "weir.conf").write_text(write_config(it.root, debug="threads = 5", plain=""))
-        os.kill(it.weir.pid, signal.SIGHUP)
-        servers.wait_for("the new setting", lambda: it.weir.is_ready() and it.pool("debug")["threads"] == 5)
+        reload(it, 5, plain="")
         servers.wait_for("the old worker is gone", lambda: old not in it.processes(), timeout=4)
         for load in (keep, close):
             counts = load.halt()
@@ -241,9 +249,7 @@ def test_reload_during_the_drain_of_a_reload_leaves_no_setting_changed():
         flight.open(2).go(f"{DEBUG}/sleep/1500", count=1)
         servers.wait_for("in flight", lambda: it.stats("debug")["threads_busy"] == 2)
         for threads in (5, 6):
-            (it.folder / "weir.conf").write_text(write_config(it.root, debug=f"threads = {threads}", plain=""))
-            os.kill(it.weir.pid, signal.SIGHUP)
-            servers.wait_for("the new setting", lambda: it.weir.is_ready() and it.pool("debug")["threads"] == threads)
+            reload(it, threads, plain="")
         counts = flight.wait()
         assert counts["ok"] == 2 and not wrong(counts), counts
         servers.wait_for("the old workers are gone", lambda: len(it.processes()) == 1 + 2 * 2)

@@ -29,7 +29,8 @@ Test(entry, sums_are_big_endian_and_folded)
 
 static struct weir_cache_image image_of(const char *head, const void *body, uint32_t bytes)
 {
-	return (struct weir_cache_image){ .head = { head, (uint16_t)strlen(head), 3, 7, 0 }, .body = body,
+	return (struct weir_cache_image){ .head = { head, (uint16_t)strlen(head), 3, 7, 0 },
+					  .body = body,
 					  .body_bytes = bytes };
 }
 
@@ -61,7 +62,8 @@ Test(entry, class_is_the_smallest_and_the_end_is_marked)
 		size_t at;
 
 		memset(&e, 0xaa, sizeof(e));
-		cr_assert_eq(weir_cache_build(&image, NULL, &key, WEIR_STR("h"), WEIR_STR("/t"), 77, 5, &e), cases[i].class);
+		cr_assert_eq(weir_cache_build(&image, NULL, &key, WEIR_STR("h"), WEIR_STR("/t"), 77, 5, &e),
+			     cases[i].class);
 		if (cases[i].class < 0)
 			continue;
 		memcpy(&end, (char *)&e + cases[i].end, sizeof(end));
@@ -85,10 +87,12 @@ Test(entry, long_url_is_not_cached)
 	static char target[WEIR_URL_MAX + 1];
 	struct weir_cache_image image = image_of("head", "", 0);
 
-	cr_expect_eq(weir_cache_build(&image, NULL, &key, WEIR_STR("h"), (struct weir_str){ target, WEIR_URL_MAX - 1 }, 1, 1,
-				      &e), WEIR_CLASS_S);
-	cr_expect_eq(weir_cache_build(&image, NULL, &key, WEIR_STR("h"), (struct weir_str){ target, WEIR_URL_MAX }, 1, 1,
-				      &e), -E2BIG);
+	cr_expect_eq(weir_cache_build(&image, NULL, &key, WEIR_STR("h"), (struct weir_str){ target, WEIR_URL_MAX - 1 },
+				      1, 1, &e),
+		     WEIR_CLASS_S);
+	cr_expect_eq(weir_cache_build(&image, NULL, &key, WEIR_STR("h"), (struct weir_str){ target, WEIR_URL_MAX }, 1,
+				      1, &e),
+		     -E2BIG);
 }
 
 #define RESPONSE_HEAD "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n\r\n"

@@ -57,7 +57,9 @@ TestSuite(publish, .init = init);
 static struct weir_cache_image image_of(char fill, size_t bytes)
 {
 	memset(body, fill, bytes);
-	return (struct weir_cache_image){ .head = { HEAD, sizeof(HEAD) - 1, 0, 29, 0 }, .body = body, .body_bytes = bytes };
+	return (struct weir_cache_image){ .head = { HEAD, sizeof(HEAD) - 1, 0, 29, 0 },
+					  .body = body,
+					  .body_bytes = bytes };
 }
 
 /* The first byte of the body that is there; 0: none. Asserts that it is in one class at most. */
@@ -66,7 +68,7 @@ static char cached(void)
 	char found = 0;
 	int class;
 
-	for (class = 0; class < WEIR_CLASS__MAX; class++) {
+	for (class = 0; class < WEIR_CLASS__MAX; class ++) {
 		if (weir_bpf_map_lookup(cache.fds[class], &name.key, &entry) < 0)
 			continue;
 		cr_assert_eq(found, 0, "in one class only");
@@ -95,6 +97,10 @@ Test(publish, codings_that_the_pool_does_not_offer_are_no_part_of_the_name)
 	ask("GET /a?b HTTP/1.1\r\nHost: example\r\n\r\n");
 	cr_assert_eq(weir_cache_name(&cache, &req, 7, &name), 0);
 	cr_expect_eq(memcmp(&other.key, &name.key, sizeof(name.key)), 0);
+	ask("GET /a?b HTTP/1.1\r\nHost: example\r\nAccept-Encoding: br, *;q=0.5\r\n\r\n");
+	cr_expect_eq(weir_cache_name(&cache, &req, 7, &name), 0);
+	ask("GET /a?b HTTP/1.1\r\nHost: example\r\nAccept-Encoding: gzip, *;q=0.5\r\n\r\n");
+	cr_expect_eq(weir_cache_name(&cache, &req, 7, &name), -EINVAL, "it may prefer what the pool offers");
 	cache.encodings = 15;
 }
 
@@ -119,6 +125,11 @@ Test(publish, what_is_there_stays_or_is_replaced)
 	cr_assert_eq(weir_cache_put(&cache, &name, &image, true), 0);
 	cr_expect_eq(cached(), 'b');
 	cr_expect_gt(entry.head.generation, generation);
+	image.expires_ns = 1;
+	cr_assert_eq(weir_cache_put(&cache, &name, &image, true), 0);
+	image = image_of('c', 100);
+	cr_assert_eq(weir_cache_put(&cache, &name, &image, false), 0);
+	cr_expect_eq(cached(), 'c', "one that has expired gives way");
 	cr_expect(weir_cache_drop(&cache, &name.key));
 	cr_expect_eq(cached(), 0);
 	cr_expect_not(weir_cache_drop(&cache, &name.key));

@@ -198,7 +198,7 @@ Test(published, request_that_decides_more_than_its_url_fills_nothing)
 	static const char *const requests[] = {
 		"GET /hello.txt HTTP/1.1\r\nHost: a.test\r\nAuthorization: x\r\n\r\n",
 		"GET /hello.txt HTTP/1.1\r\nHost: a.test\r\nRange: bytes=0-1\r\n\r\n",
-		"GET /hello.txt HTTP/1.1\r\nHost: a.test\r\nAccept-Encoding: identity;q=0\r\n\r\n",
+		"GET /hello.txt HTTP/1.1\r\nHost: a.test\r\nAccept-Encoding: gzip;q=0.5, identity\r\n\r\n",
 		"GET /hello.txt HTTP/1.1\r\nHost: a.test\r\nIf-None-Match: \"a\", \"b\"\r\n\r\n",
 		"GET /./hello.txt HTTP/1.1\r\nHost: a.test\r\n\r\n",
 		"GET /hello%2etxt HTTP/1.1\r\nHost: a.test\r\n\r\n",
@@ -241,11 +241,18 @@ Test(published, head_of_a_file_of_any_size_is)
 	in_root("truncate -s 10M large.bin");
 	cr_assert_eq(client_ask(fd, "HEAD /large.bin HTTP/1.1\r\nHost: a.test\r\n\r\n", &answer), 200);
 	cr_assert_not(is_published("/large.bin", WEIR_CLASS_S));
-	cr_assert_eq(client_ask(fd, "GET /large.bin HTTP/1.1\r\nHost: a.test\r\nIf-None-Match: \"x\"\r\nRange: bytes=0-0\r\n\r\n",
-				&answer), 206);
+	cr_assert_eq(
+		client_ask(
+			fd,
+			"GET /large.bin HTTP/1.1\r\nHost: a.test\r\nIf-None-Match: \"x\"\r\nRange: bytes=0-0\r\n\r\n",
+			&answer),
+		206);
 	cr_assert_not(is_published("/large.bin", WEIR_CLASS_S));
-	cr_assert_eq(client_ask(fd, "GET /large.bin HTTP/1.1\r\nHost: a.test\r\n"
-				    "If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT\r\n\r\n", &answer), 304);
+	cr_assert_eq(client_ask(fd,
+				"GET /large.bin HTTP/1.1\r\nHost: a.test\r\n"
+				"If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT\r\n\r\n",
+				&answer),
+		     304);
 	cr_assert_eq(weir_bpf_map_lookup(slot.setup.cache_fds[WEIR_CLASS_S], &key, &e), 0);
 	cr_expect_eq(e.head.flags, WEIR_ENTRY_HEAD_ONLY | WEIR_ENTRY_IGNORE_REQUEST);
 	cr_expect_eq(e.head.object_bytes, 10 << 20);
@@ -272,7 +279,8 @@ Test(published_own, cache_status_is_added_where_it_is_wanted)
 	cr_expect_null(strstr(answer.head, "Cache-Status"), "a worker gave it");
 	cr_assert_eq(weir_bpf_map_lookup(slot.setup.cache_fds[WEIR_CLASS_S], &key, &e), 0);
 	cr_expect_not_null(memmem(e.bytes, e.head.whole.bytes, "\r\nCache-Status: weir-kernel; hit\r\n\r\n", 36));
-	cr_expect_not_null(memmem(e.head.cond_head, e.head.cond.bytes, "\r\nCache-Status: weir-kernel; hit\r\n\r\n", 36));
+	cr_expect_not_null(
+		memmem(e.head.cond_head, e.head.cond.bytes, "\r\nCache-Status: weir-kernel; hit\r\n\r\n", 36));
 	close(fd);
 }
 

@@ -162,6 +162,8 @@ static int check_pools(struct weir_config *c, struct weir_conf_report *report)
 			r = check_root(c, p, report);
 		if (r == 0)
 			r = weir_conf_check_module(c, p, report);
+		if (r == 0)
+			r = weir_conf_check_proxy(c, p, report);
 		if (r < 0)
 			return r;
 		set_threads(c, p, report);

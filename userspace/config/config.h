@@ -14,6 +14,7 @@
 #include "weir/route.h"
 
 #include "common/macro.h"
+#include "config/proxy.h"
 
 #include "config/log.h"
 #include "config/module.h"
@@ -48,6 +49,7 @@ enum weir_handler {
 	WEIR_HANDLER_STATIC,
 	WEIR_HANDLER_DEBUG,
 	WEIR_HANDLER_MODULE,
+	WEIR_HANDLER_PROXY,
 };
 
 enum weir_cpu_action {
@@ -124,6 +126,9 @@ struct weir_conf_pool {
 	unsigned nofile;	  /* 0: no limit of its own */
 	struct weir_conf_words environment;
 
+	/* where requests are passed on to */
+	struct weir_conf_words upstreams;
+	struct weir_conf_proxy proxy;
 	struct weir_conf_static files; /* handler static */
 	struct weir_conf_module module;
 
@@ -243,6 +248,8 @@ enum weir_param_type {
 	WEIR_TYPE_START_MODE, /* enum weir_start_mode */
 	WEIR_TYPE_CPU_ACTION, /* enum weir_cpu_action */
 	WEIR_TYPE_HANDLER,  /* enum weir_handler */
+	WEIR_TYPE_BALANCE,  /* enum weir_balance */
+	WEIR_TYPE_FORWARDED, /* enum weir_forwarded */
 	WEIR_TYPE_LISTING,  /* enum weir_listing */
 	WEIR_TYPE_SANDBOX,  /* enum weir_sandbox */
 	WEIR_TYPE_LISTENS,  /* list: weir_config.listens */

@@ -33,6 +33,14 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		weir_conf_words_fini(&c->pools[i].restart_schedule);
 		weir_conf_words_fini(&c->pools[i].restart_files);
 		weir_conf_words_fini(&c->pools[i].environment);
+		weir_conf_words_fini(&c->pools[i].module.options);
+		weir_conf_words_fini(&c->pools[i].upstreams);
+		weir_conf_words_fini(&c->pools[i].proxy.request_fields);
+		weir_conf_words_fini(&c->pools[i].proxy.response_fields);
+		free(c->pools[i].proxy.servers);
+		free(c->pools[i].proxy.hash_header);
+		free(c->pools[i].proxy.health_path);
+		free(c->pools[i].proxy.host);
 		weir_conf_static_fini(&c->pools[i].files);
 	}
 	for (i = 0; i < c->prefixes_count; i++)

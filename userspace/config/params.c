@@ -22,8 +22,10 @@ static const char *const attach_names[] = { "auto", "native", "generic", "none" 
 
 static const char *const verbosity_names[] = { "basic", "limited", "full" };
 static const char *const start_mode_names[] = { "always", "on_demand" };
-static const char *const handler_names[] = { "static", "debug", "module" };
+static const char *const handler_names[] = { "static", "debug", "module", "proxy" };
 static const char *const sandbox_names[] = { "strict", "relaxed", "off" };
+static const char *const balance_names[] = { "round_robin", "least_conn", "hash_uri", "hash_client", "hash_header" };
+static const char *const forwarded_names[] = { "append", "replace", "off" };
 static const char *const listing_names[] = { "off", "html", "json" };
 static const char *const cpu_action_names[] = { "no_action", "kill", "throttle" };
 
@@ -56,6 +58,12 @@ static const char *const *choices(enum weir_param_type type, size_t *ret_count)
 	case WEIR_TYPE_HANDLER:
 		*ret_count = ARRAY_SIZE(handler_names);
 		return handler_names;
+	case WEIR_TYPE_BALANCE:
+		*ret_count = ARRAY_SIZE(balance_names);
+		return balance_names;
+	case WEIR_TYPE_FORWARDED:
+		*ret_count = ARRAY_SIZE(forwarded_names);
+		return forwarded_names;
 	case WEIR_TYPE_LISTING:
 		*ret_count = ARRAY_SIZE(listing_names);
 		return listing_names;
@@ -231,6 +239,8 @@ int weir_param_set(const struct weir_param *p, void *base, const char *text, con
 	case WEIR_TYPE_START_MODE:
 	case WEIR_TYPE_CPU_ACTION:
 	case WEIR_TYPE_HANDLER:
+	case WEIR_TYPE_BALANCE:
+	case WEIR_TYPE_FORWARDED:
 	case WEIR_TYPE_LISTING:
 	case WEIR_TYPE_SANDBOX:
 		return set_choice(p, (unsigned *)at, text);
@@ -322,6 +332,8 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 	case WEIR_TYPE_START_MODE:
 	case WEIR_TYPE_CPU_ACTION:
 	case WEIR_TYPE_HANDLER:
+	case WEIR_TYPE_BALANCE:
+	case WEIR_TYPE_FORWARDED:
 	case WEIR_TYPE_LISTING:
 	case WEIR_TYPE_SANDBOX:
 		snprintf(buf, bytes, "%s", choices(p->type, &count)[*(const unsigned *)at]);

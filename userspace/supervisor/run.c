@@ -62,6 +62,7 @@ static void announce(const struct sup *s)
 		weir_info("pool %s: %s, %u worker%s with %u to %u threads as %s%s", p->name,
 			  p->handler == WEIR_HANDLER_DEBUG  ? "debug" :
 			  p->handler == WEIR_HANDLER_MODULE ? p->module.file :
+			  p->handler == WEIR_HANDLER_PROXY  ? "proxy" :
 							      p->root,
 			  p->slots, p->slots == 1 ? "" : "s",
 			  p->threads_min, p->threads_max, p->user,

@@ -103,6 +103,7 @@ __attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_
 		.queue_fd = -1,
 		.metrics = &s->metrics[number],
 		.log = __atomic_load_n(&s->logs->is_on, __ATOMIC_RELAXED) ? &s->logs->rings[number] : NULL,
+		.upstreams = sup_state_upstreams(s, slot->pool->id),
 		.wake_fd = s->wake_fd,
 		.clock_fd = -1,
 		.cgroup = cgroup,

@@ -11,8 +11,7 @@
 
 static const struct weir_str none = { NULL, 0 };
 
-/* The response is with the socket. */
-static void count_answer(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned status)
+void wrk_count_answer(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned status)
 {
 	if (c->begun_ns)
 		weir_latency_add(&m->latency, (weir_now_ns() - c->begun_ns) / 1000);
@@ -30,7 +29,7 @@ static void count_answer(struct weir_metrics_slot *m, struct wrk_conn *c, unsign
 
 enum wrk_next wrk_request_sent(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool has_more)
 {
-	count_answer(t->w->setup->metrics, c, t->resp.status);
+	wrk_count_answer(t->w->setup->metrics, c, t->resp.status);
 	weir_response_reset(&t->resp);
 	if (!is_keep_alive && !has_more) {
 		wrk_conn_close(t->w, c);
@@ -44,7 +43,7 @@ enum wrk_next wrk_request_finish(struct wrk_thread *t, struct wrk_conn *c, bool 
 	int r = wrk_send_response(t, c, is_keep_alive, is_keep_alive && !has_more);
 
 	if (r == -EAGAIN) {
-		count_answer(t->w->setup->metrics, c, t->resp.status);
+		wrk_count_answer(t->w->setup->metrics, c, t->resp.status);
 		r = wrk_pending_new(t, c, weir_response_bytes(&t->resp), is_keep_alive, has_more);
 		weir_response_reset(&t->resp);
 		if (r == 0)
@@ -128,6 +127,7 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 	const struct weir_conf_prefix *prefix;
 	bool has_body = req->is_chunked || req->body_bytes > 0, is_keep_alive, is_last = rest.n == req->head_bytes;
 	enum wrk_next next;
+	const char *why;
 
 	weir_response_reset(&t->resp);
 	c->begun_ns = weir_now_ns();
@@ -150,7 +150,15 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 			return hand_on(t, c, prefix, rest);
 		if (t->w->module)
 			return wrk_module_handle(t, c, prefix, rest);
-		answer(t, c, prefix, rest);
+		if (t->w->relay.codec) {
+			unsigned status = wrk_relay_begin(t, c, prefix, rest, &why);
+
+			if (status == 0)
+				return WRK_NEXT_GONE;
+			weir_response_error(&t->resp, req, status, why, NULL, none);
+		} else {
+			answer(t, c, prefix, rest);
+		}
 	}
 	is_keep_alive = req->is_keep_alive && !t->resp.must_close && req->body_bytes <= WRK_BODY_MAX &&
 			!__atomic_load_n(&t->w->is_ending, __ATOMIC_RELAXED);

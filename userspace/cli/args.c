@@ -57,6 +57,12 @@ const struct cmd *cmd_find(int argc, char *const argv[], const char **ret_why)
 		snprintf(why, sizeof(why), "a command is missing; `weir help` lists them");
 		return NULL;
 	}
+	if (argc > 2) { /* "log rotate" before "log" */
+		snprintf(two, sizeof(two), "%.30s %.30s", argv[1], argv[2]);
+		c = find_by_name(two);
+		if (c)
+			return c;
+	}
 	c = find_by_name(argv[1]);
 	if (c)
 		return c;
@@ -65,12 +71,6 @@ const struct cmd *cmd_find(int argc, char *const argv[], const char **ret_why)
 	if (!strcmp(argv[1], "--version"))
 		return find_by_name("version");
 	members = group_members(argv[1]);
-	if (members && argc > 2) {
-		snprintf(two, sizeof(two), "%.30s %.30s", argv[1], argv[2]);
-		c = find_by_name(two);
-		if (c)
-			return c;
-	}
 	if (members)
 		snprintf(why, sizeof(why), "'weir %s' needs one more word: %s", argv[1], members);
 	else
@@ -116,6 +116,9 @@ static int set_option(struct cmd_args *a, int letter, const char *text)
 	case 'k':
 		a->conf.no_kernel_cache = true;
 		return 0;
+	case 'f':
+		a->is_following = true;
+		return 0;
 	case 'j':
 		a->is_json = true;
 		return 0;
@@ -156,7 +159,7 @@ enum cmd_exit cmd_parse(const struct cmd *c, int argc, char *const argv[], struc
 	argv += skipped;
 	optind = 0;
 	opterr = 0;
-	while ((letter = getopt_long(argc, argv, strchr(c->options, 'c') ? ":c:" : ":", options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, strchr(c->options, 'c') ? ":c:" : strchr(c->options, 'f') ? ":f" : ":", options, NULL)) != -1) {
 		if (letter == ':')
 			return usage(c, "a value is missing after", argv[optind - 1]);
 		if (letter == '?')

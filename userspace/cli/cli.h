@@ -24,6 +24,7 @@ struct cmd_args {
 	struct weir_conf_options conf; /* run, check, doctor; conf.control is NULL when not given */
 	const char *control;	       /* with its default */
 	bool is_json;
+	bool is_following;
 	long limit;		       /* 0: not given */
 	const char *words[2];
 	size_t words_count;

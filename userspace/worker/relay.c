@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/macro.h"
 
 #define EVENTS 16 /* that a thread takes at a time */
 #define END_MS 10
@@ -157,6 +158,7 @@ void relay_free(struct wrk_exchange *x)
 
 	if (x->tap)
 		x->tap->end(x->tap_arg, false);
+	free(TAKE_PTR(x->log));
 	relay_buf_drop(w, &x->up_buf);
 	relay_buf_drop(w, &x->in_buf);
 	relay_buf_drop(w, &x->out_buf);

@@ -125,6 +125,9 @@ unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct 
 	x->hash = hash_of(&call);
 	if (t->w->relay.tap && t->w->relay.tap->begin(t->w, &call, &x->tap_arg))
 		x->tap = t->w->relay.tap;
+	t->log_by = WEIR_LOG_BY_PROXY;
+	t->log_raw.n = t->req.head_bytes; /* the body is counted as it comes */
+	x->log = wrk_log_keep(t, c);
 	keep_input(t, c, rest, t->req.head_bytes);
 	wrk_conn_hand(c, t->number, t->w->relay.number);
 	relay_run(x);

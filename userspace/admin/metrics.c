@@ -10,6 +10,7 @@
 
 enum object {
 	KERNEL,
+	LOG,
 	POOL,
 	QUEUE,
 	WORKER,
@@ -111,9 +112,9 @@ static void put_family(FILE *to, const struct row *r, const struct adm_family *f
 	const char *name;
 
 	begin(to, f->metric, r->type, f->help);
-	if (r->object == KERNEL) {
+	if (r->object == KERNEL || r->object == LOG) {
 		fputs(f->metric, to);
-		put_value(to, json_object_get(stats, "kernel"), r->key, f->metric);
+		put_value(to, json_object_get(stats, r->object == LOG ? "log" : "kernel"), r->key, f->metric);
 		return;
 	}
 	json_object_foreach (pools, name, p) {

@@ -103,6 +103,5 @@ void log_out_open(struct log_out *o, int fd)
 	if (at == o->p)
 		return;
 	o->n = (size_t)(at - o->p);
-	o->lines = count_lines(o->p, o->n);
 	log_out_flush(o);
 }

@@ -45,9 +45,11 @@ struct weir_log_record *weir_log_reserve(struct weir_log_ring *r, uint64_t *ret_
 			return NULL;
 		}
 		if (turn > lap(at)) {
+			uint64_t before = at;
+
 			at = __atomic_load_n(&r->tail, __ATOMIC_RELAXED);
-			/* tail does not move on its own: somebody wrote nonsense */
-			if (turn > lap(at) + 2) {
+			/* who moved the turn had moved the tail: here somebody wrote nonsense */
+			if (at == before) {
 				__atomic_add_fetch(&r->lost, 1, __ATOMIC_RELAXED);
 				return NULL;
 			}

@@ -102,7 +102,7 @@ static size_t describe_request(const struct wrk_thread *t, const struct wrk_conn
 	size_t used = 0, behind = 0;
 
 	describe_conn(t->w, c, rec);
-	if (method.n == 0)
+	if (method.n == 0 || target.n == 0)
 		cut_raw(t->log_raw, &method, &target);
 	if (t->log_raw.n > req->head_bytes)
 		behind = MIN(t->log_raw.n - req->head_bytes, req->body_bytes);

@@ -33,6 +33,7 @@ struct weir_pkt {
 	__u32 window;	     /* field, not scaled */
 	__u16 endpoint;
 	__u16 default_pool;
+	__u16 table;
 	__u16 mss_opt;	     /* 0: no option */
 	__u16 csum;	     /* TCP checksum field, network order */
 	__u8 tcp_flags;	     /* WEIR_TCP_* */

@@ -119,6 +119,6 @@ enum cmd_exit cmd_log_set(const struct cmd_args *args)
 		return CMD_FAILED;
 	if (args->is_json)
 		return cmd_print_json(reply);
-	printf("%s is %s now, until the next reload with another configuration\n", args->words[0], args->words[1]);
+	printf("%s is %s now, until the next reload; the configuration file keeps it\n", args->words[0], args->words[1]);
 	return CMD_OK;
 }

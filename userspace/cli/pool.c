@@ -34,10 +34,11 @@ static void print_settings(const json_t *settings)
 	json_object_foreach((json_t *)settings, name, row) {
 		const json_t *value = json_object_get(row, "value");
 		json_int_t line = cmd_int(row, "line");
-		char from[32], text[512];
+		char from[256], text[512];
 		size_t n = 0;
 
-		snprintf(from, sizeof(from), line > 0 ? "line %d" : line < 0 ? "option" : "default", (int)line);
+		snprintf(from, sizeof(from), line > 0 ? "%s:%d" : line < 0 ? "option" : "default",
+			 cmd_get(row, "file"), (int)line);
 		snprintf(text, sizeof(text), "%s", json_is_string(value) ? json_string_value(value) : "");
 		json_array_foreach(value, i, item)
 			if (n < sizeof(text))

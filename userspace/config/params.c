@@ -32,7 +32,7 @@ static const char *const cpu_action_names[] = { "no_action", "kill", "throttle" 
 static const struct {
 	const char *name;
 	unsigned long ms;
-} units[] = { { "ms", 1 }, { "s", 1000 }, { "", 1000 }, { "min", 60000 }, { "h", 3600000 } };
+} units[] = { { "ms", 1 }, { "s", 1000 }, { "", 1000 }, { "min", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
 
 /* what the last failed weir_param_set() expected; supervisor and command line have one thread */
 static char why_text[160];
@@ -42,8 +42,7 @@ const char *weir_attach_name(enum weir_attach a)
 	return attach_names[a];
 }
 
-/* The words of a type that is an enum. */
-static const char *const *choices(enum weir_param_type type, size_t *ret_count)
+const char *const *weir_param_choices(enum weir_param_type type, size_t *ret_count)
 {
 	switch (type) {
 	case WEIR_TYPE_ATTACH:
@@ -70,9 +69,12 @@ static const char *const *choices(enum weir_param_type type, size_t *ret_count)
 	case WEIR_TYPE_SANDBOX:
 		*ret_count = ARRAY_SIZE(sandbox_names);
 		return sandbox_names;
-	default:
+	case WEIR_TYPE_CPU_ACTION:
 		*ret_count = ARRAY_SIZE(cpu_action_names);
 		return cpu_action_names;
+	default:
+		*ret_count = 0;
+		return NULL;
 	}
 }
 
@@ -185,7 +187,7 @@ static int set_percent(const struct weir_param *p, unsigned *ret, const char *te
 static int set_choice(const struct weir_param *p, unsigned *ret, const char *text)
 {
 	size_t count, i, n = 0;
-	const char *const *names = choices(p->type, &count);
+	const char *const *names = weir_param_choices(p->type, &count);
 
 	for (i = 0; i < count; i++) {
 		if (!strcmp(text, names[i])) {
@@ -336,7 +338,7 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 	case WEIR_TYPE_FORWARDED:
 	case WEIR_TYPE_LISTING:
 	case WEIR_TYPE_SANDBOX:
-		snprintf(buf, bytes, "%s", choices(p->type, &count)[*(const unsigned *)at]);
+		snprintf(buf, bytes, "%s", weir_param_choices(p->type, &count)[*(const unsigned *)at]);
 		break;
 	default:
 		snprintf(buf, bytes, "%s", "");

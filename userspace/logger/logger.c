@@ -29,6 +29,7 @@ static struct {
 	struct log_format format;
 	struct log_out access, error;
 	struct weir_log_reader readers[WEIR_SLOTS_MAX];
+	bool was_used[WEIR_SLOTS_MAX];
 	bool has_kernel_errors; /* in the access log */
 	bool is_over, is_orphan;
 	uint64_t now_ms;
@@ -192,8 +193,12 @@ static bool take_all(void)
 	me.now_ms = weir_now_ms();
 	if (me.events && weir_events_consume(me.events, BATCH))
 		is_busy = true;
-	for (i = 0; i < me.setup->slots_count; i++)
-		is_busy |= take_slot(i);
+	/* a ring that nobody ever used is not touched: it would take memory */
+	for (i = 0; i < WEIR_SLOTS_MAX; i++) {
+		me.was_used[i] |= weir_metrics_get(&me.setup->metrics[i], keeper_pid) != 0;
+		if (me.was_used[i])
+			is_busy |= take_slot(i);
+	}
 	return is_busy;
 }
 
@@ -205,8 +210,8 @@ static uint64_t lost_in_all(void)
 	uint64_t sum = __atomic_load_n(&s->lost, __ATOMIC_RELAXED) + me.kernel_lost;
 	uint32_t i;
 
-	for (i = 0; i < me.setup->slots_count; i++)
-		sum += __atomic_load_n(&s->rings[i].lost, __ATOMIC_RELAXED);
+	for (i = 0; i < WEIR_SLOTS_MAX; i++)
+		sum += !me.was_used[i] ? 0 : __atomic_load_n(&s->rings[i].lost, __ATOMIC_RELAXED);
 	return sum;
 }
 
@@ -315,7 +320,7 @@ static bool is_any_keeper_alive(void)
 {
 	uint32_t i;
 
-	for (i = 0; i < me.setup->slots_count; i++) {
+	for (i = 0; i < WEIR_SLOTS_MAX; i++) {
 		pid_t pid = (pid_t)weir_metrics_get(&me.setup->metrics[i], keeper_pid);
 
 		if (pid > 1 && (kill(pid, 0) == 0 || errno != ESRCH))

@@ -17,7 +17,6 @@ struct log_setup {
 	const struct weir_config *config;
 	struct weir_log_shared *shared;
 	struct weir_metrics_slot *metrics; /* of WEIR_SLOTS_MAX slots: whether keepers live */
-	uint32_t slots_count;
 	uint64_t consumer; /* what shared->consumer is while this process is the one */
 	int events_map;	   /* weir_events; -1: no kernel side */
 	int channel;	   /* SOCK_SEQPACKET: struct log_order, with a descriptor where it says so */

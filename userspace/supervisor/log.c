@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -43,13 +45,29 @@ static void apply_hits(struct sup *s)
 		weir_warn("requests that XDP answers are not logged: the switch cannot be written");
 }
 
+/* Memory that the rings use must be there: who runs out of it in the middle of a store gets SIGBUS. */
+static int reserve_rings(const struct sup *s)
+{
+	size_t i;
+
+	if (madvise(s->logs, offsetof(struct weir_log_shared, rings), MADV_POPULATE_WRITE) < 0)
+		return -ENOMEM;
+	for (i = 0; i < s->slots_count; i++)
+		if (s->slots[i].pool && madvise(&s->logs->rings[i], sizeof(s->logs->rings[i]), MADV_POPULATE_WRITE) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
 int sup_log_open(struct sup *s)
 {
 	const struct weir_conf_log *c = &s->config->log;
 	const char *const paths[2] = { c->access, c->error };
-	const char *hits = s->state->kernel_hits;
 	size_t i;
 	int r;
+
+	/* who consumes for an earlier supervisor, and shall not any more, ends */
+	if (!(c->access && *c->access) && !(c->error && *c->error))
+		__atomic_add_fetch(&s->logs->consumer, 1, __ATOMIC_RELEASE);
 
 	for (i = 0; i < ARRAY_SIZE(paths); i++) {
 		if (!paths[i] || !*paths[i])
@@ -59,8 +77,10 @@ int sup_log_open(struct sup *s)
 		if (r < 0)
 			return weir_err(r, "cannot write the %s log '%s'", i == 0 ? "access" : "error", paths[i]);
 	}
-	/* what was set live outlives a supervisor, as the map does */
-	(void)weir_conf_log_hits(*hits ? hits : c->kernel_hits, &s->log.hits);
+	r = is_on(s) ? reserve_rings(s) : 0;
+	if (r < 0)
+		return weir_err(r, "no memory for the log beside the control socket '%s'", s->config->control);
+	(void)weir_conf_log_hits(c->kernel_hits, &s->log.hits);
 	apply_hits(s);
 	/* release: workers see rings that are there */
 	__atomic_store_n(&s->logs->is_on, is_on(s), __ATOMIC_RELEASE);
@@ -124,7 +144,6 @@ void sup_log_start(struct sup *s)
 		.config = s->config,
 		.shared = s->logs,
 		.metrics = s->metrics,
-		.slots_count = (uint32_t)s->slots_count,
 		.events_map = s->dp ? weir_dataplane_events_fd(s->dp) : -1,
 		.uid = s->config->pools[0].uid,
 		.gid = s->config->pools[0].gid,
@@ -208,15 +227,11 @@ void sup_log_rotate(struct sup *s, bool is_forced)
 	send_files(s);
 }
 
-void sup_log_tick(struct sup *s)
+void sup_log_report(struct sup *s)
 {
 	struct weir_log_stats st;
 
-	if (!is_on(s))
-		return;
-	sup_log_start(s);
-	sup_log_rotate(s, false);
-	if (!s->dp || weir_dataplane_log_stats(s->dp, &st) < 0)
+	if (!is_on(s) || !s->dp || weir_dataplane_log_stats(s->dp, &st) < 0)
 		return;
 	if (st.lost != s->log.kernel_lost && send_order(&s->log, LOG_ORDER_KERNEL_LOST, st.lost, -1) == 0)
 		s->log.kernel_lost = st.lost;
@@ -224,18 +239,24 @@ void sup_log_tick(struct sup *s)
 		s->log.kernel_drops = st.drops;
 }
 
-/* After the last worker: it writes what is in the rings and ends. */
+void sup_log_tick(struct sup *s)
+{
+	if (!is_on(s))
+		return;
+	sup_log_start(s);
+	sup_log_rotate(s, false);
+	sup_log_report(s);
+}
+
+/* After the last worker and the last packet: it writes what is in the rings and ends. */
 void sup_log_close(struct sup *s)
 {
 	struct sup_log *l = &s->log;
 	_cleanup_close_ int pidfd = l->pid > 0 ? pidfd_open(l->pid, 0) : -1;
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
-	struct weir_log_stats st;
 	size_t i;
 
 	if (l->pid > 0) {
-		if (s->dp && weir_dataplane_log_stats(s->dp, &st) == 0)
-			(void)send_order(l, LOG_ORDER_KERNEL_LOST, st.lost, -1);
 		if (send_order(l, LOG_ORDER_END, 0, -1) < 0 || poll(&p, 1, END_MS) != 1) {
 			weir_warn("the log's process does not end: records may be missing");
 			(void)kill(l->pid, SIGKILL);
@@ -284,7 +305,6 @@ json_t *sup_control_log_set(struct sup *s, const json_t *request)
 	if (!s->log.files[0].path)
 		return weir_ipc_error("there is no access log: set access_log in the configuration");
 	s->log.hits = hits;
-	snprintf(s->state->kernel_hits, sizeof(s->state->kernel_hits), "%s", value);
 	apply_hits(s);
 	(void)send_order(&s->log, LOG_ORDER_ERRORS, hits.has_errors, -1);
 	return weir_ipc_ok();
@@ -300,7 +320,7 @@ json_t *sup_log_json(struct sup *s)
 	if (s->dp)
 		(void)weir_dataplane_log_stats(s->dp, &st);
 	for (i = 0; i < s->slots_count; i++)
-		ring_lost += __atomic_load_n(&g->rings[i].lost, __ATOMIC_RELAXED);
+		ring_lost += !s->slots[i].pool ? 0 : __atomic_load_n(&g->rings[i].lost, __ATOMIC_RELAXED);
 #define COUNT(member) (json_int_t) __atomic_load_n(&g->member, __ATOMIC_RELAXED)
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "access_lines", COUNT(access_lines),
 			 "error_lines", COUNT(error_lines), "bytes", COUNT(bytes), "suppressed", COUNT(suppressed),

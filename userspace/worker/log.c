@@ -17,6 +17,15 @@
 #define HOST_MAX 128
 #define REFERER_MAX 200
 
+/* NULL: nothing is logged now. */
+static struct weir_log_ring *ring_of(const struct wrk_worker *w)
+{
+	struct weir_log_shared *logs = w->setup->logs;
+
+	/* acquire: pairs with the release in sup_log_open(): the rings are there */
+	return logs && __atomic_load_n(&logs->is_on, __ATOMIC_ACQUIRE) ? &logs->rings[w->setup->slot] : NULL;
+}
+
 void wrk_log_begin(struct wrk_thread *t, struct wrk_conn *c, struct weir_str raw)
 {
 	t->log_raw = raw;
@@ -121,7 +130,7 @@ static size_t describe_request(const struct wrk_thread *t, const struct wrk_conn
 
 void wrk_log_request(struct wrk_thread *t, struct wrk_conn *c, unsigned status)
 {
-	struct weir_log_ring *ring = t->w->setup->log;
+	struct weir_log_ring *ring = ring_of(t->w);
 	struct weir_log_record *rec;
 	uint64_t position;
 
@@ -138,7 +147,7 @@ void wrk_log_request(struct wrk_thread *t, struct wrk_conn *c, unsigned status)
 
 struct weir_log_record *wrk_log_keep(struct wrk_thread *t, struct wrk_conn *c)
 {
-	struct weir_log_ring *ring = t->w->setup->log;
+	struct weir_log_ring *ring = ring_of(t->w);
 	struct weir_log_record whole, *rec;
 	size_t bytes;
 
@@ -157,7 +166,7 @@ struct weir_log_record *wrk_log_keep(struct wrk_thread *t, struct wrk_conn *c)
 void wrk_log_kept(struct wrk_worker *w, struct wrk_conn *c, struct weir_log_record *kept, unsigned status,
 		  enum weir_log_reason reason)
 {
-	struct weir_log_ring *ring = w->setup->log;
+	struct weir_log_ring *ring = ring_of(w);
 	struct weir_log_record *rec;
 	uint64_t position;
 
@@ -179,7 +188,7 @@ void wrk_log_kept(struct wrk_worker *w, struct wrk_conn *c, struct weir_log_reco
 
 void wrk_log_conn(struct wrk_worker *w, const struct wrk_conn *c, enum weir_log_reason reason)
 {
-	struct weir_log_ring *ring = w->setup->log;
+	struct weir_log_ring *ring = ring_of(w);
 	struct weir_log_record *rec;
 	uint64_t position;
 
@@ -193,7 +202,7 @@ void wrk_log_conn(struct wrk_worker *w, const struct wrk_conn *c, enum weir_log_
 
 void wrk_log_dead(struct wrk_worker *w, struct wrk_conn *c, unsigned status, uint64_t sent, enum weir_log_reason reason)
 {
-	struct weir_log_ring *ring = w->setup->log;
+	struct weir_log_ring *ring = ring_of(w);
 	struct weir_str what = { c->what, strnlen(c->what, sizeof(c->what)) }, method = { NULL, 0 },
 			target = { NULL, 0 };
 	struct weir_log_record *rec;

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The relay: requests that are passed on to upstreams, both directions streamed in constant memory,
- * no thread held by a slow client or a slow upstream.
+/* The relay: requests that are passed on to upstreams, both directions streamed in constant memory, no thread held by a
+ * slow client or a slow upstream.
  *
- * An exchange is a client's connection, an upstream's, and up to three bounded buffers. Whoever has
- * something for it to do (the serving thread that begins it, a relay thread with an epoll event,
- * the main thread with an expired deadline) adds bits to `events` and claims it; the one who finds
- * it busy leaves the bits, and the one who is busy looks again before it lets go. Nobody ever
- * waits. The memory of an exchange stays one: a late event is harmless.
+ * An exchange is a client's connection, an upstream's, and up to three bounded buffers. Whoever has something for it to
+ * do (the serving thread that begins it, one with an epoll event, the main thread with an expired deadline) adds bits to
+ * `events` and claims it; the one who finds it busy leaves the bits, and the one who is busy looks again before it lets
+ * go. Nobody ever waits. The memory of an exchange stays one: a late event is harmless.
  *
  *     client socket -> input slot of the connection -> codec -> up -> upstream
  *     client socket <- out <- (framing) <- codec <- in <- upstream
  *
- * The input slot is the one that serve.c uses: what is behind the request's body stays there for
- * the next thread. */
+ * The input slot is the one that serve.c uses: what is behind the request's body stays there for the next thread. The
+ * serving threads of such a pool wait for the relay's epoll set, which is this worker's alone: connections to upstreams
+ * are in it, those of clients only while one is waited for, and the set that all workers of the slot share. */
 #ifndef WRK_RELAY_H
 #define WRK_RELAY_H
 

@@ -83,7 +83,7 @@ static void init(struct wrk_exchange *x, const struct wrk_thread *t, struct wrk_
 	x->client_reads = x->had_body;
 }
 
-unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 			 struct weir_str rest, const char **ret_why)
 {
 	const struct weir_codec_call call = {

@@ -45,8 +45,7 @@ void relay_leave(struct wrk_exchange *x, bool has_failed, bool keeps)
 	x->up_reads = x->up_ended = false;
 }
 
-/* A request that was not idempotent is not sent on a connection that may be closed already: nobody
- * could tell whether it was executed. */
+/* Asked where a request could not be sent again: nobody could tell whether it was executed, or its body is gone. */
 static bool is_open(const struct weir_up_conn *c)
 {
 	char byte;
@@ -59,7 +58,7 @@ static bool take_idle(struct wrk_exchange *x)
 	struct weir_up_set *set = x->w->relay.upstreams;
 
 	while ((x->up = weir_up_conn_take(set, x->server, x))) {
-		if (x->is_idempotent || is_open(x->up))
+		if ((x->is_idempotent && !x->had_body) || is_open(x->up))
 			return true;
 		weir_up_conn_close(set, x->up);
 	}

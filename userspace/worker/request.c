@@ -84,12 +84,12 @@ static bool settle_expectation(struct wrk_thread *t, struct wrk_conn *c, bool ha
 }
 
 /* Fills t->resp. */
-static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 		   struct weir_str rest)
 {
 	const struct weir_call call = {
 		.req = &t->req,
-		.prefix = { prefix->path, strlen(prefix->path) },
+		.prefix = { prefix->path, prefix->path_bytes },
 		.head = { rest.p, t->req.head_bytes },
 		.endpoint = c->endpoint,
 		.flow = &c->key,
@@ -107,7 +107,7 @@ static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_c
 }
 
 /* Where the request belongs, when that is not here. */
-static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 			     struct weir_str rest)
 {
 	if (prefix && prefix->pool > 0) {
@@ -118,7 +118,10 @@ static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const str
 				    WEIR_STR("1"));
 	} else {
 		t->log_reason = WEIR_LOG_REASON_HOSTNAME;
-		weir_response_error(&t->resp, &t->req, 400, "No URL prefix matches.", NULL, none);
+		weir_response_error(&t->resp, &t->req, 400,
+				    prefix ? "The URL prefix is reserved: no pool has it."
+					   : "No URL prefix matches.",
+				    NULL, none);
 	}
 	return wrk_request_finish(t, c, false, true);
 }
@@ -138,10 +141,11 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 {
 	const struct wrk_setup *setup = t->w->setup;
 	struct weir_request *req = &t->req;
-	const struct weir_conf_prefix *prefix;
+	const struct weir_route_found *prefix = NULL;
 	bool has_body = req->is_chunked || req->body_bytes > 0, is_keep_alive, is_last = rest.n == req->head_bytes;
 	enum wrk_next next;
 	const char *why;
+	unsigned status;
 
 	weir_response_reset(&t->resp);
 	c->begun_ns = weir_now_ns();
@@ -152,6 +156,12 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 		weir_response_error(&t->resp, req, 503, "AppPoolTimer", "Retry-After", WEIR_STR("1"));
 		return wrk_request_finish(t, c, false, true);
 	}
+	status = weir_request_over(req, (struct weir_str){ rest.p, req->head_bytes }, &t->w->limits, &why);
+	if (status) {
+		weir_metrics_add(setup->metrics, bad_requests, 1);
+		weir_response_error(&t->resp, req, status, why, NULL, none);
+		return wrk_request_finish(t, c, false, true);
+	}
 	if (req->form == WEIR_TARGET_ASTERISK) {
 		struct weir_head_marks marks;
 
@@ -159,14 +169,15 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 		weir_head_field(&t->resp.buf, "Allow", WEIR_STR("GET, HEAD, OPTIONS"));
 		weir_response_end(&t->resp, &marks);
 	} else {
-		prefix = weir_route_find(setup->routes, ntohs(c->key.server_port), &c->key.server, req->host.p,
-					 req->host.n, req->path.p, req->path.n);
+		if (weir_route_ask(setup->routes, ntohs(c->key.server_port), &c->key.server, req->host.p, req->host.n,
+				   req->path.p, req->path.n, &t->found))
+			prefix = &t->found;
 		if (!prefix || prefix->pool != setup->pool->id)
 			return hand_on(t, c, prefix, rest);
 		if (t->w->module)
 			return wrk_module_handle(t, c, prefix, rest);
 		if (t->w->relay.codec) {
-			unsigned status = wrk_relay_begin(t, c, prefix, rest, &why);
+			status = wrk_relay_begin(t, c, prefix, rest, &why);
 
 			if (status == 0)
 				return WRK_NEXT_GONE;

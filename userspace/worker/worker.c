@@ -99,7 +99,11 @@ static void begin_drain(struct wrk_worker *w)
 		return;
 	wrk_relay_leave_requests(w);
 	w->drain_ms = weir_now_ms();
+	w->move_to = (uint16_t)(value >> 8);
+	value &= 0xff;
 	w->is_moving = value == WRK_DRAIN_MOVE;
+	if (!w->move_to)
+		w->move_to = w->setup->pool->id;
 	if (value != WRK_DRAIN_HAND_OVER && value != WRK_DRAIN_MOVE) {
 		__atomic_store_n(&w->is_ending, true, __ATOMIC_RELEASE);
 		__atomic_store_n(&w->base->table.shared->is_ending, 1, __ATOMIC_RELEASE);
@@ -241,6 +245,12 @@ static void init_handler(struct wrk_worker *w)
 	};
 	int r;
 
+	w->limits = (struct weir_http_limits){
+		.head_bytes = w->setup->config->max_request_bytes,
+		.field_bytes = w->setup->config->max_field_length,
+		.segment_bytes = w->setup->config->url_segment_max_length,
+		.segments = w->setup->config->url_segment_max_count,
+	};
 	w->is_debug = pool->handler == WEIR_HANDLER_DEBUG;
 	if (pool->handler != WEIR_HANDLER_STATIC)
 		return;

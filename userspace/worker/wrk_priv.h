@@ -127,11 +127,11 @@ struct wrk_table {
 	uint32_t *highest;	/* in *shared */
 };
 
-/* How a worker shall end: the value that is written to its drain_fd. */
+/* How a worker shall end: the value that is written to its drain_fd; with WRK_DRAIN_MOVE, a pool id << 8. */
 enum wrk_drain {
 	WRK_DRAIN_FINAL = 1,	/* the slot ends: idle connections are closed */
 	WRK_DRAIN_HAND_OVER = 2, /* another worker of the slot goes on: only what threads hold is finished */
-	WRK_DRAIN_MOVE = 4,	 /* the slot ends, its pool goes on in another: connections are passed there */
+	WRK_DRAIN_MOVE = 4,	 /* the slot ends: connections are passed to that pool's workers (0: its own pool's) */
 };
 
 /* Made by the keeper, survives the worker. A worker sees its copy as of its clone(): fixed after init. Two workers of a
@@ -209,6 +209,7 @@ struct wrk_thread {
 	size_t body_taken; /* bytes behind the request's head that its handler has eaten */
 	struct weir_module_thread module;
 	struct weir_request req;
+	struct weir_route_found found; /* the prefix of req */
 	struct weir_response resp;
 	char in[WRK_IN_BYTES];
 	char out[WEIR_RESPONSE_TEXT_MAX];
@@ -258,6 +259,7 @@ struct wrk_worker {
 	const struct wrk_setup *setup;
 	struct weir_cache cache;
 	struct weir_static *files; /* NULL: the root cannot be opened, or is_debug */
+	struct weir_http_limits limits;
 	bool is_debug;		   /* the debug handler serves, not files */
 	struct weir_module_conf module_conf;
 	struct weir_worker *module; /* NULL: another handler serves */
@@ -271,7 +273,8 @@ struct wrk_worker {
 	/* any thread, atomic */
 	uint32_t ticket_generation;
 	bool is_draining;
-	bool is_moving;		   /* of is_draining: connections go to another slot */
+	bool is_moving;		   /* of is_draining: connections go to other workers */
+	uint16_t move_to;	   /* those of this pool */
 	bool is_ending;		   /* of is_draining: not a hand-over; connections are not kept alive */
 	bool is_pressed;	   /* requests have been waiting for queue_timeout_ms: ask each for its age */
 	uint64_t drain_ms;	   /* when that began */
@@ -421,7 +424,7 @@ enum wrk_next wrk_request_finish(struct wrk_thread *t, struct wrk_conn *c, bool 
 /* -errno: said already. */
 int wrk_module_init(struct wrk_worker *w);
 /* One request of a module; `rest` as in wrk_request_handle(). */
-enum wrk_next wrk_module_handle(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+enum wrk_next wrk_module_handle(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 				struct weir_str rest);
 
 /* send.c */
@@ -466,7 +469,7 @@ void wrk_relay_fini(struct wrk_worker *w);
 
 /* relay_begin.c: passes t->req on. 0: the connection is the relay's, and no more the thread's. Else the status to
  * refuse with, *ret_why (static) says why. */
-unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 			 struct weir_str rest, const char **ret_why);
 
 /* threads.c */

@@ -210,3 +210,24 @@ def test_mistakes_in_the_configuration_are_named(tmp_path):
     assert done.returncode == 1
     for text in ("weir.conf:2", "'nonsense'", "weir.conf:3", "'shout'", "weir.conf:4"):
         assert text in done.stdout + done.stderr, text
+
+
+@pytest.mark.parametrize("more, target, fields, status, phrase", [
+    ("max_request_bytes = 200", "/small.txt", "X: " + "a" * 250 + "\r\n", 431, "RequestLength"),
+    ("max_field_length = 64", "/small.txt", "X: " + "a" * 80 + "\r\n", 431, "FieldLength"),
+    ("url_segment_max_length = 12", "/" + "a" * 13, "", 400, "URL"),
+    ("url_segment_max_count = 3", "/a/b/c/d", "", 400, "URL"),
+], ids=["request", "field", "segment", "segments"])
+def test_requests_over_a_size_are_refused_with_their_phrase(serve, netns_pair, more, target, fields, status, phrase):
+    serve(more)
+    with connect(netns_pair) as s:
+        got, body = ask(s, target, fields)
+        assert got == status and phrase in body.decode()
+    assert reaches(netns_pair)
+
+
+def test_a_large_head_is_not_answered_from_the_cache(serve, netns_pair):
+    serve("max_request_bytes = 300")
+    with connect(netns_pair) as s:
+        assert [ask(s)[0] for _ in range(3)] == [200] * 3
+        assert ask(s, more="X: " + "a" * 400 + "\r\n")[0] == 431

@@ -34,7 +34,7 @@ struct log_entry {
 };
 
 #define LOG_REASONS 128
-#define LOG_REASON_REFUSAL 64 /* + enum weir_refusal */
+#define LOG_REASON_REFUSAL WEIR_LOG_REASON_REFUSAL
 #define LOG_REASON_DROP 96    /* + enum weir_verdict - WEIR_VERDICT_DROP_DENIED */
 
 /* head.c: method, target, version and three fields of a request head that XDP has accepted, be it cut off. */

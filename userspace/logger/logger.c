@@ -22,6 +22,7 @@
 #define BEFORE_MS 5000 /* patience with the process that consumed before */
 #define ORPHAN_LOOK_MS 200
 #define SAY_MS 1000
+#define LAST_TURNS 64
 
 static struct {
 	const struct log_setup *setup;
@@ -156,6 +157,10 @@ static void on_record(const struct weir_log_record *r)
 		.endpoint = r->endpoint,
 	};
 
+	if (r->reason > WEIR_LOG_REASON_REFUSAL && r->reason < WEIR_LOG_REASON_REFUSAL + WEIR_REFUSAL__MAX) {
+		e.reason = weir_refusal_phrase((enum weir_refusal)(r->reason - WEIR_LOG_REASON_REFUSAL));
+		e.reason_id = r->reason;
+	}
 	put(&e, r->flags & WEIR_LOG_IS_REQUEST, e.reason_id != 0);
 }
 
@@ -350,11 +355,12 @@ static void measure_clocks(void)
 
 static void turn(void)
 {
-	struct pollfd p = { .fd = me.is_orphan ? -1 : me.setup->channel, .events = POLLIN };
 	static bool is_busy;
+	static uint32_t before;
 
-	(void)poll(&p, 1, is_busy ? BUSY_MS : IDLE_MS);
-	if (p.revents)
+	weir_log_sleep(me.setup->shared, before, is_busy ? BUSY_MS : IDLE_MS);
+	before = weir_log_before_sleep(me.setup->shared);
+	if (!me.is_orphan)
 		receive();
 	look_around();
 	measure_clocks();
@@ -387,8 +393,8 @@ static void wait_before(void)
 void log_main(const struct log_setup *setup)
 {
 	const struct weir_conf_log *conf = &setup->config->log;
+	int r = 0, turns = LAST_TURNS;
 	char wrong[64];
-	int r = 0;
 
 	me.setup = setup;
 	me.access = (struct log_out){ .format = &me.format, .shared = setup->shared, .fd = -1 };
@@ -414,7 +420,10 @@ void log_main(const struct log_setup *setup)
 	count_predecessors();
 	while (!me.is_over)
 		turn();
-	while (take_all())
+	/* when another process takes over, what is there is for that one */
+	if (__atomic_load_n(&setup->shared->consumer, __ATOMIC_ACQUIRE) != setup->consumer)
+		turns = 0;
+	while (turns-- > 0 && take_all())
 		flush_due(false);
 	say(true);
 	flush_due(true);

@@ -3,7 +3,11 @@
  * killed, or stopped for long, between reserving and publishing loses its cell by compare-and-swap. */
 #include "metrics/log_ring.h"
 
+#include <linux/futex.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "common/macro.h"
 
@@ -62,13 +66,33 @@ struct weir_log_record *weir_log_reserve(struct weir_log_ring *r, uint64_t *ret_
 	}
 }
 
-void weir_log_publish(struct weir_log_ring *r, uint64_t position)
+bool weir_log_publish(struct weir_log_ring *r, uint64_t position)
 {
 	uint64_t turn = lap(position);
 
 	/* release: the record before its turn. Fails when the consumer has skipped us. */
 	(void)__atomic_compare_exchange_n(&r->cells[position % WEIR_LOG_CELLS].turn, &turn, turn + 1, false,
 					  __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	return position % WEIR_LOG_WAKE_EVERY == 0 &&
+	       position - __atomic_load_n(&r->head, __ATOMIC_RELAXED) >= WEIR_LOG_WAKE_EVERY / 2;
+}
+
+void weir_log_wake(struct weir_log_shared *s)
+{
+	__atomic_add_fetch(&s->wake, 1, __ATOMIC_RELEASE);
+	(void)syscall(SYS_futex, &s->wake, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+uint32_t weir_log_before_sleep(const struct weir_log_shared *s)
+{
+	return __atomic_load_n(&s->wake, __ATOMIC_ACQUIRE);
+}
+
+void weir_log_sleep(struct weir_log_shared *s, uint32_t before, unsigned ms)
+{
+	const struct timespec limit = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	(void)syscall(SYS_futex, &s->wake, FUTEX_WAIT, before, &limit, NULL, 0);
 }
 
 uint16_t weir_log_text(struct weir_log_record *rec, size_t *used, struct weir_str s, size_t max)
@@ -121,12 +145,12 @@ enum weir_log_next weir_log_take(struct weir_log_ring *r, struct weir_log_reader
 		reader->stuck_at = 0;
 		/* release: pairs with the acquire in weir_log_reserve(): our copy is complete */
 		__atomic_store_n(&c->turn, turn + 1, __ATOMIC_RELEASE);
-		r->head = at + 1;
+		__atomic_store_n(&r->head, at + 1, __ATOMIC_RELAXED);
 		return WEIR_LOG_TAKEN;
 	}
 	if (turn != lap(at) || tail == at || !is_dead(c, turn, at, reader, now_ms))
 		return WEIR_LOG_EMPTY;
-	r->head = at + 1;
+	__atomic_store_n(&r->head, at + 1, __ATOMIC_RELAXED);
 	reader->stuck_at = 0;
 	return WEIR_LOG_SKIPPED;
 }

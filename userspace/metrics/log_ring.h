@@ -13,7 +13,8 @@
 
 #include "common/str.h"
 
-#define WEIR_LOG_CELLS 1024 /* a power of two */
+#define WEIR_LOG_CELLS 2048	/* a power of two */
+#define WEIR_LOG_WAKE_EVERY 256 /* records: a ring that fills between two looks wakes the consumer so often */
 #define WEIR_LOG_CELL_BYTES 1024
 #define WEIR_LOG_STUCK_MS 1000 /* a cell that was reserved so long ago and not filled is skipped */
 
@@ -24,6 +25,9 @@ enum weir_log_reason {
 #undef WEIR_ROW
 	WEIR_LOG_REASON__MAX,
 };
+
+/* From here on: + enum weir_refusal, for what is refused in a pool's place as the kernel side would. */
+#define WEIR_LOG_REASON_REFUSAL 64
 
 /* "Timer_HeaderWait"; "-" for NONE and what is not known. */
 const char *weir_log_reason_phrase(unsigned reason);
@@ -77,13 +81,13 @@ struct weir_log_ring {
 	uint64_t lost;				    /* by producers, atomic: the ring was full */
 	uint64_t head __attribute__((aligned(64))); /* consumer */
 	struct weir_log_cell cells[WEIR_LOG_CELLS] __attribute__((aligned(64)));
-};
+} __attribute__((aligned(4096)));
 
 /* Behind the metrics, in the same memory. */
 struct weir_log_shared {
 	uint64_t consumer; /* atomic: changes when another process shall consume; who has an older one ends */
 	uint32_t is_on;	   /* atomic: workers shall write records */
-	uint32_t pad;
+	uint32_t wake;	   /* atomic, a futex: the consumer sleeps on it */
 	/* written by the log's process, atomic */
 	uint64_t taken;	  /* records that it took out of a ring */
 	uint64_t settled; /* of them: those whose lines are written, were not wanted, or are counted as lost */
@@ -99,7 +103,12 @@ struct weir_log_shared {
 
 /* A place for a record: fill *it, then weir_log_publish(). NULL: the ring is full, and that was counted. Any thread. */
 struct weir_log_record *weir_log_reserve(struct weir_log_ring *r, uint64_t *ret_position);
-void weir_log_publish(struct weir_log_ring *r, uint64_t position);
+/* True: the ring fills, weir_log_wake() is due. */
+bool weir_log_publish(struct weir_log_ring *r, uint64_t position);
+void weir_log_wake(struct weir_log_shared *s);
+/* For the consumer, before it looks at its rings the last time: what to give to weir_log_sleep(). */
+uint32_t weir_log_before_sleep(const struct weir_log_shared *s);
+void weir_log_sleep(struct weir_log_shared *s, uint32_t before, unsigned ms);
 
 /* Appends to text[] as much as fits, at most `max` bytes. Returns how many. */
 uint16_t weir_log_text(struct weir_log_record *rec, size_t *used, struct weir_str s, size_t max);

@@ -3,7 +3,9 @@
  * One process consumes the rings at a time: each gets a number, and who has not the last one ends. */
 #include "supervisor/state.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
@@ -51,10 +53,10 @@ static int reserve_rings(const struct sup *s)
 	size_t i;
 
 	if (madvise(s->logs, offsetof(struct weir_log_shared, rings), MADV_POPULATE_WRITE) < 0)
-		return -ENOMEM;
+		return -errno;
 	for (i = 0; i < s->slots_count; i++)
 		if (s->slots[i].pool && madvise(&s->logs->rings[i], sizeof(s->logs->rings[i]), MADV_POPULATE_WRITE) < 0)
-			return -ENOMEM;
+			return -errno;
 	return 0;
 }
 
@@ -269,6 +271,51 @@ void sup_log_close(struct sup *s)
 	for (i = 0; i < ARRAY_SIZE(l->files); i++)
 		if (l->files[i].fd >= 0)
 			close(TAKE_FD(l->files[i].fd));
+}
+
+/* --- records of our own --- */
+
+static void note_address(const struct sockaddr_storage *from, struct weir_addr *ret, __be16 *ret_port)
+{
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)from;
+	const struct sockaddr_in *four = (const struct sockaddr_in *)from;
+
+	if (from->ss_family == AF_INET6) {
+		memcpy(ret, &six->sin6_addr, sizeof(*ret));
+		*ret_port = six->sin6_port;
+	} else if (from->ss_family == AF_INET) {
+		ret->word[2] = htonl(0xffff);
+		ret->word[3] = four->sin_addr.s_addr;
+		*ret_port = four->sin_port;
+	}
+}
+
+void sup_log_refused(struct sup *s, const struct sup_pool *p, int fd, unsigned status, uint64_t sent)
+{
+	struct weir_log_ring *ring = &s->logs->rings[p->conf->first_slot];
+	struct sockaddr_storage client = {}, server = {};
+	socklen_t n = sizeof(client), m = sizeof(server);
+	struct weir_log_record *rec;
+	uint64_t position;
+
+	if (!is_on(s))
+		return;
+	(void)getpeername(fd, (struct sockaddr *)&client, &n);
+	(void)getsockname(fd, (struct sockaddr *)&server, &m);
+	rec = weir_log_reserve(ring, &position);
+	if (!rec)
+		return;
+	memset(rec, 0, offsetof(struct weir_log_record, text));
+	note_address(&client, &rec->key.client, &rec->key.client_port);
+	note_address(&server, &rec->key.server, &rec->key.server_port);
+	rec->ended_ns = weir_now_ns();
+	rec->sent = sent;
+	rec->status = (uint16_t)status;
+	rec->pool = p->conf->id;
+	rec->flags = WEIR_LOG_IS_REQUEST;
+	rec->reason = (uint8_t)(WEIR_LOG_REASON_REFUSAL + p->refusal);
+	if (weir_log_publish(ring, position))
+		weir_log_wake(s->logs);
 }
 
 /* --- commands --- */

@@ -280,6 +280,8 @@ void sup_log_report(struct sup *s); /* what the kernel side has lost, to the pro
 /* New files, where they are due, or in any case. A file that somebody has renamed is only opened anew. */
 void sup_log_rotate(struct sup *s, bool is_forced);
 void sup_log_close(struct sup *s);
+/* A connection that was refused here, unread, in a pool's place. status 0: by reset. */
+void sup_log_refused(struct sup *s, const struct sup_pool *p, int fd, unsigned status, uint64_t sent);
 json_t *sup_log_json(struct sup *s); /* its counters */
 json_t *sup_control_log_show(struct sup *s, const json_t *request);
 json_t *sup_control_log_rotate(struct sup *s, const json_t *request);

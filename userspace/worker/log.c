@@ -26,6 +26,12 @@ static struct weir_log_ring *ring_of(const struct wrk_worker *w)
 	return logs && __atomic_load_n(&logs->is_on, __ATOMIC_ACQUIRE) ? &logs->rings[w->setup->slot] : NULL;
 }
 
+static void publish(const struct wrk_worker *w, struct weir_log_ring *ring, uint64_t position)
+{
+	if (weir_log_publish(ring, position))
+		weir_log_wake(w->setup->logs);
+}
+
 void wrk_log_begin(struct wrk_thread *t, struct wrk_conn *c, struct weir_str raw)
 {
 	t->log_raw = raw;
@@ -140,7 +146,7 @@ void wrk_log_request(struct wrk_thread *t, struct wrk_conn *c, unsigned status)
 		rec->sent = c->sent_bytes;
 		rec->status = (uint16_t)status;
 		rec->reason = t->log_reason;
-		weir_log_publish(ring, position);
+		publish(t->w, ring, position);
 	}
 	c->is_log_due = false;
 }
@@ -180,7 +186,7 @@ void wrk_log_kept(struct wrk_worker *w, struct wrk_conn *c, struct weir_log_reco
 		rec->status = (uint16_t)status;
 		if (reason)
 			rec->reason = (uint8_t)reason;
-		weir_log_publish(ring, position);
+		publish(w, ring, position);
 	}
 	c->is_log_due = false;
 	free(kept);
@@ -197,7 +203,7 @@ void wrk_log_conn(struct wrk_worker *w, const struct wrk_conn *c, enum weir_log_
 		return;
 	describe_conn(w, c, rec);
 	rec->reason = (uint8_t)reason;
-	weir_log_publish(ring, position);
+	publish(w, ring, position);
 }
 
 void wrk_log_dead(struct wrk_worker *w, struct wrk_conn *c, unsigned status, uint64_t sent, enum weir_log_reason reason)
@@ -221,7 +227,7 @@ void wrk_log_dead(struct wrk_worker *w, struct wrk_conn *c, unsigned status, uin
 		rec->reason = (uint8_t)reason;
 		rec->method_bytes = weir_log_text(rec, &used, method, METHOD_MAX);
 		rec->target_bytes = weir_log_text(rec, &used, target, TARGET_MAX);
-		weir_log_publish(ring, position);
+		publish(w, ring, position);
 	}
 	c->is_log_due = false;
 }

@@ -6,6 +6,7 @@
 
 #include "weir/cache.h"
 #include "weir/endpoint.h"
+#include "weir/event.h"
 #include "weir/flow.h"
 #include "weir/limit.h"
 #include "weir/pool.h"
@@ -258,6 +259,26 @@ struct {
 	__type(key, __u32);
 	__type(value, struct weir_pool_stats);
 } weir_pool_stats SEC(".maps");
+
+/* what the kernel side answered: programs write, the log's process reads */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, WEIR_EVENTS_BYTES);
+} weir_events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weir_log_conf);
+} weir_log_conf SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weir_log_stats);
+} weir_log_stats SEC(".maps");
 
 /* one program run at a time on a CPU uses it; nothing in it outlives the run */
 struct {

@@ -4,6 +4,7 @@
  * metadata are none of its business. */
 #include "lib/base.h"
 #include "lib/answer.h"
+#include "lib/emit.h"
 #include "lib/flow.h"
 #include "lib/lend.h"
 #include "lib/meta.h"
@@ -19,11 +20,16 @@ __noinline int weir_tc_answer(struct __sk_buff *ctx, struct weir_scratch *s, str
 	return answer_any(ctx, false, s, f, a);
 }
 
+__noinline int weir_tc_log(struct weir_scratch *s, __u32 kind, __u32 pool, __u32 bytes)
+{
+	return log_emit(s, kind, pool, bytes);
+}
+
 /* The answer that the metadata names, for flow `f`. */
 static __always_inline void answer_of(struct weir_answer *a, const struct weir_meta *m,
 				      const struct weir_flow *f, const struct weir_pkt *p)
 {
-	a->digest[0] = (__u64)m->digest[1] << 32 | m->digest[0];
+	a->digest[0] = m->pool ? (__u64)m->digest[1] << 32 | m->digest[0] : m->digest[0];
 	a->digest[1] = (__u64)m->digest[3] << 32 | m->digest[2];
 	a->seq = p->ack;
 	a->ack = p->seq + p->payload_bytes;
@@ -50,8 +56,10 @@ static __always_inline enum weir_verdict answer(struct __sk_buff *skb, struct we
 	answer_of(&a, m, f, &s->pkt);
 	switch (weir_tc_answer(skb, s, f, &a)) {
 	case ANSWER_WRITTEN:
-		return weir_answer_commit(f, &s->pkt, &a) ? WEIR_VERDICT_TC_ANSWERED :
-							    WEIR_VERDICT_TC_RACE;
+		if (!weir_answer_commit(f, &s->pkt, &a))
+			return WEIR_VERDICT_TC_RACE;
+		weir_tc_log(s, meta_log_kind(m, WEIR_EVENT_TC), meta_pool(m), a.bytes);
+		return WEIR_VERDICT_TC_ANSWERED;
 	case ANSWER_BROKEN:
 		return WEIR_VERDICT_TC_RACE;
 	default: /* gone meanwhile, or larger than an skb may grow */
@@ -91,11 +99,15 @@ static __always_inline enum weir_verdict classify(struct __sk_buff *skb, struct 
 		return WEIR_VERDICT_MORE;
 	p->now_ns = bpf_ktime_get_ns();
 	bytes = p->header_bytes;
+	if (m->kind == META_ANSWER || m->kind == META_SEIZE) /* for the log */
+		bytes += p->payload_bytes;
+	if (bytes > WEIR_EVENT_HEAD_MAX + 60)
+		bytes = WEIR_EVENT_HEAD_MAX + 60;
 	opaque(bytes);
 	if (bytes < sizeof(struct tcphdr))
 		return WEIR_VERDICT_MORE;
 	opaque(bytes);
-	if (bytes > 60 || bpf_skb_load_bytes(skb, p->l4_off, s->head, bytes))
+	if (bytes > WEIR_EVENT_HEAD_MAX + 60 || bpf_skb_load_bytes(skb, p->l4_off, s->head, bytes))
 		return WEIR_VERDICT_MORE;
 	weir_options(s);
 
@@ -106,9 +118,9 @@ static __always_inline enum weir_verdict classify(struct __sk_buff *skb, struct 
 		return again(skb, s, f);
 	case META_SEIZE:
 		if (m->flags & META_RESET)
-			return weir_seize_to_reset(skb, s, f);
+			return weir_seize_to_reset(skb, s, f, m);
 		answer_of(&a, m, f, p);
-		return weir_seize(skb, s, f, &a);
+		return weir_seize(skb, s, f, &a, m);
 	case META_HANDOVER:
 		return weir_handover(skb, s, f, m->pool);
 	case META_WAIT:

@@ -3,6 +3,7 @@
  * worker must see goes up. Runs in softirq on the CPU that received the packet. */
 #include "lib/base.h"
 #include "lib/choose.h"
+#include "lib/emit.h"
 #include "lib/fresh.h"
 #include "lib/lent.h"
 #include "lib/limit.h"
@@ -24,6 +25,23 @@ __noinline int weir_xdp_answer(struct xdp_md *ctx, struct weir_scratch *s, struc
 			       struct weir_answer *a)
 {
 	return answer_any(ctx, true, s, f, a);
+}
+
+__noinline int weir_xdp_log(struct weir_scratch *s, __u32 kind, __u32 pool, __u32 bytes)
+{
+	return log_emit(s, kind, pool, bytes);
+}
+
+/* Asks for the scratch memory anew, so that the caller, whose stack is full, need not keep it. */
+__noinline int weir_xdp_log_drop(__u32 verdict)
+{
+	struct weir_scratch *s = weir_scratch_get();
+
+	if (!s)
+		return 0;
+	s->event.status = 0;
+	return log_emit(s, log_kind(WEIR_EVENT_DROP, 0, verdict),
+			verdict == WEIR_VERDICT_DROP_RATE ? s->req.pool : 0, 0);
 }
 
 /* Packets of connections without a flow: births by cookie, TIME-WAIT, strangers. */
@@ -111,5 +129,12 @@ int weir_xdp(struct xdp_md *ctx)
 {
 	struct weir_scratch *s = weir_scratch_get();
 
-	return s ? weir_xdp_action(classify(ctx, s)) : XDP_PASS;
+	enum weir_verdict v;
+
+	if (!s)
+		return XDP_PASS;
+	v = classify(ctx, s);
+	if (unlikely(v >= WEIR_VERDICT_DROP_DENIED && v <= WEIR_VERDICT_DROP_RATE))
+		weir_xdp_log_drop(v);
+	return weir_xdp_action(v);
 }

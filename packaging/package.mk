@@ -24,6 +24,7 @@ install: $(BUILD)/weir
 	$(Q)$(call put,644,$(BUILD)/completion.fish,$(PREFIX)/share/fish/vendor_completions.d/weir.fish)
 	$(Q)$(call put,644,packaging/weir.service,$(UNITDIR)/weir.service)
 	$(Q)$(call put,644,packaging/weir.socket,$(UNITDIR)/weir.socket)
+	$(Q)$(call put,644,packaging/weir.logrotate,$(SYSCONFDIR)/logrotate.d/weir)
 	$(Q)[ -e $(DESTDIR)$(SYSCONFDIR)/weir/weir.conf ] || $(call put,644,packaging/weir.conf,$(SYSCONFDIR)/weir/weir.conf)
 
 # The source is copied first: packaging must not leave its traces in this tree. Files that are not committed count, too.

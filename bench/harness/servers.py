@@ -120,7 +120,7 @@ def weir(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=1, interf
     cmd = [bench.weir, "run", "--attach", attach, "--interface", interface, "--control", control]
     if conf:
         fill(f"{bench.here}/compare/{conf}", f"{bench.dir}/weir.conf", {**(values or {}),
-            "LISTEN": f"{addr}:{PORT}", "PORT": PORT, "ROOT_A": bench.root_a, "ROOT_B": bench.root_b,
+            "LISTEN": f"{addr}:{PORT}", "PORT": PORT, "DIR": bench.dir, "ROOT_A": bench.root_a, "ROOT_B": bench.root_b,
             "SLOTS": workers, "THREADS": bench.threads})
         cmd += ["-c", f"{bench.dir}/weir.conf"]
     else:

@@ -98,6 +98,7 @@ static __always_inline enum answer_result answer_check(bool is_xdp, struct weir_
 		return ANSWER_MISS;
 	a->bytes = bytes;
 	a->generation = generation;
+	s->event.status = a->form ? 304 : e->status;
 	return ANSWER_WRITTEN;
 }
 

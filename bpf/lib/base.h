@@ -21,6 +21,7 @@
 #define TC_ACT_OK 0
 #define TC_ACT_SHOT 2
 #define EINVAL 22
+#define BPF_RB_NO_WAKEUP 1
 
 #define NULL ((void *)0)
 #define likely(x) __builtin_expect(!!(x), 1)

@@ -7,6 +7,7 @@
 
 #include "lib/answer.h"
 #include "lib/base.h"
+#include "lib/emit.h"
 #include "lib/flow.h"
 #include "lib/queue.h"
 #include "lib/reply.h"
@@ -98,6 +99,17 @@ static __always_inline enum weir_verdict weir_handover_wait(struct __sk_buff *sk
 	return WEIR_VERDICT_TC_WAIT;
 }
 
+/* For the log: the pool whose answer the metadata names, and what kind of answer. */
+static __always_inline __u32 meta_pool(const struct weir_meta *m)
+{
+	return m->pool ? m->pool : m->digest[1];
+}
+
+static __always_inline __u32 meta_log_kind(const struct weir_meta *m, __u32 flags)
+{
+	return m->pool ? log_kind(WEIR_EVENT_HIT, flags, 0) : log_kind(WEIR_EVENT_REFUSAL, flags, m->digest[0] & 0xff);
+}
+
 /* Makes the frame a reset, to the client or as if from it. */
 static __always_inline bool seize_put_reset(struct __sk_buff *skb, struct weir_scratch *s, __u32 seq, __u32 ack)
 {
@@ -142,7 +154,8 @@ static __always_inline bool seize_reset(struct __sk_buff *skb, struct weir_scrat
 
 /* Takes an idle connection back. Moving the ticket to TAKEN is the claim: worker and tc cannot both succeed. */
 static __always_inline enum weir_verdict weir_seize(struct __sk_buff *skb, struct weir_scratch *s,
-						    struct weir_flow *f, struct weir_answer *a)
+						    struct weir_flow *f, struct weir_answer *a,
+						    const struct weir_meta *m)
 {
 	struct weir_pkt *p = &s->pkt;
 	__u32 lender = f->pool, end = p->seq + p->payload_bytes;
@@ -177,12 +190,13 @@ static __always_inline enum weir_verdict weir_seize(struct __sk_buff *skb, struc
 	st = weir_stats_of(lender);
 	if (st)
 		st->seizes++;
+	weir_tc_log(s, meta_log_kind(m, WEIR_EVENT_TC | WEIR_EVENT_SEIZED), meta_pool(m), a->bytes);
 	return seize_reset(skb, s) ? WEIR_VERDICT_TC_SEIZED : WEIR_VERDICT_TC_NO_ROOM;
 }
 
 /* Takes an idle connection back to end it: resets the client, then the kernel's socket. */
 static __always_inline enum weir_verdict weir_seize_to_reset(struct __sk_buff *skb, struct weir_scratch *s,
-							     struct weir_flow *f)
+							     struct weir_flow *f, const struct weir_meta *m)
 {
 	struct weir_pkt *p = &s->pkt;
 	struct weir_pool_stats *st;
@@ -203,6 +217,8 @@ static __always_inline enum weir_verdict weir_seize_to_reset(struct __sk_buff *s
 	/* Should this one be lost, what the client sends again is answered with another: nothing is known of it any more. */
 	if (!seize_put_reset(skb, s, p->ack, p->seq))
 		return WEIR_VERDICT_TC_NO_ROOM;
+	s->event.status = 0;
+	weir_tc_log(s, meta_log_kind(m, WEIR_EVENT_TC | WEIR_EVENT_SEIZED), meta_pool(m), 0);
 	(void)bpf_clone_redirect(skb, skb->ifindex, 0);
 	return seize_reset(skb, s) ? WEIR_VERDICT_TC_SEIZED : WEIR_VERDICT_TC_NO_ROOM;
 }

@@ -27,6 +27,8 @@ static __always_inline bool lent_seize(struct xdp_md *ctx, struct weir_scratch *
 	a->is_write = 0;
 	if (weir_xdp_answer(ctx, s, f, a) != ANSWER_WRITTEN)
 		return false;
+	if (!a->pool)
+		a->digest[0] |= meta_for(s->req.pool);
 	if (!weir_meta_put(ctx, &s->pkt, META_SEIZE, answer_flags(a), a->pool, a->digest))
 		return false;
 	/* Packets of the same batch come by here before weir_tc has done it: they must wait for the outcome, or the
@@ -36,8 +38,10 @@ static __always_inline bool lent_seize(struct xdp_md *ctx, struct weir_scratch *
 }
 
 /* Marks the packet for weir_tc to take the connection back and end it: verbosity basic. */
-static __always_inline bool lent_reset(struct xdp_md *ctx, struct weir_scratch *s, struct weir_flow *f)
+static __always_inline bool lent_reset(struct xdp_md *ctx, struct weir_scratch *s, struct weir_flow *f, __u8 refusal)
 {
+	s->req.digest[0] = refusal | meta_for(s->req.pool);
+	s->req.digest[1] = 0;
 	if (!weir_meta_put(ctx, &s->pkt, META_SEIZE, META_RESET, 0, s->req.digest))
 		return false;
 	f->flags |= WEIR_FLOW_PENDING; /* as in lent_seize() */
@@ -69,7 +73,7 @@ static __always_inline enum weir_verdict lent_request(struct xdp_md *ctx, struct
 		r->miss = (__u8)a.miss;
 	}
 	if (refusal && queue_verbosity(r->pool) == WEIR_VERBOSITY_BASIC) {
-		if (lent_reset(ctx, s, f)) {
+		if (lent_reset(ctx, s, f, refusal)) {
 			weir_count_refusal(r->pool, refusal);
 			return WEIR_VERDICT_REFUSED_SEIZE_RESET;
 		}

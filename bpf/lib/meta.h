@@ -34,6 +34,12 @@ struct weir_meta {
 };
 _Static_assert(sizeof(struct weir_meta) == 32, "drivers give at most 32 bytes of metadata");
 
+/* A refusal is an answer of pool 0: digest[0] is the reason. The pool that refuses rides in its upper half, for the log. */
+static __always_inline __u64 meta_for(__u16 pool)
+{
+	return (__u64)pool << 32;
+}
+
 static __always_inline bool weir_meta_put(struct xdp_md *ctx, const struct weir_pkt *p, __u8 kind,
 					  __u8 flags, __u16 pool, const __u64 digest[2])
 {

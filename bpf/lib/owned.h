@@ -6,6 +6,7 @@
 
 #include "lib/answer.h"
 #include "lib/base.h"
+#include "lib/emit.h"
 #include "lib/flow.h"
 #include "lib/meta.h"
 #include "lib/request.h"
@@ -141,6 +142,16 @@ static __always_inline enum weir_verdict owned_again(struct xdp_md *ctx, struct 
 	}
 }
 
+/* Refuses by reset. */
+static __always_inline enum weir_verdict owned_refuse_reset(struct xdp_md *ctx, struct weir_scratch *s,
+							    const struct weir_flow *f, __u8 refusal)
+{
+	weir_count_refusal(s->req.pool, refusal);
+	s->event.status = 0;
+	weir_xdp_log(s, log_kind(WEIR_EVENT_REFUSAL, 0, refusal), s->req.pool, 0);
+	return owned_reset(ctx, s, f, WEIR_VERDICT_REFUSED_RESET);
+}
+
 /* The pool does not take the request: 503 from here, or a reset, and nothing goes up. */
 static __always_inline enum weir_verdict owned_refuse(struct xdp_md *ctx, struct weir_scratch *s,
 						      struct weir_flow *f, __u8 refusal)
@@ -149,17 +160,17 @@ static __always_inline enum weir_verdict owned_refuse(struct xdp_md *ctx, struct
 
 	weir_request_answer(s, f, a);
 	request_refusal(s, a, refusal);
-	if (!a->digest[1]) {
-		weir_count_refusal(s->req.pool, refusal);
-		return owned_reset(ctx, s, f, WEIR_VERDICT_REFUSED_RESET);
-	}
+	if (!a->digest[1])
+		return owned_refuse_reset(ctx, s, f, refusal);
 	switch (weir_xdp_answer(ctx, s, f, a)) {
 	case ANSWER_WRITTEN:
 		if (!weir_answer_commit(f, &s->pkt, a))
 			return WEIR_VERDICT_DROP_RACE;
 		weir_count_refusal(s->req.pool, refusal);
+		weir_xdp_log(s, log_kind(WEIR_EVENT_REFUSAL, 0, refusal), s->req.pool, a->bytes);
 		return WEIR_VERDICT_REFUSED;
 	case ANSWER_NO_ROOM:
+		a->digest[0] |= meta_for(s->req.pool);
 		if (!weir_meta_put(ctx, &s->pkt, META_ANSWER, answer_flags(a), a->pool, a->digest))
 			return WEIR_VERDICT_DROP_NO_META;
 		weir_count_refusal(s->req.pool, refusal);
@@ -167,8 +178,7 @@ static __always_inline enum weir_verdict owned_refuse(struct xdp_md *ctx, struct
 	case ANSWER_BROKEN:
 		return WEIR_VERDICT_DROP_RACE;
 	default: /* no canned answer, or too small a window for it */
-		weir_count_refusal(s->req.pool, refusal);
-		return owned_reset(ctx, s, f, WEIR_VERDICT_REFUSED_RESET);
+		return owned_refuse_reset(ctx, s, f, refusal);
 	}
 }
 
@@ -196,8 +206,10 @@ static __always_inline enum weir_verdict owned_request(struct xdp_md *ctx, struc
 			goto handover;
 		}
 		weir_limit_bytes(s, a->bytes);
-		return weir_answer_commit(f, &s->pkt, a) ? WEIR_VERDICT_HIT :
-							    WEIR_VERDICT_DROP_RACE;
+		if (!weir_answer_commit(f, &s->pkt, a))
+			return WEIR_VERDICT_DROP_RACE;
+		weir_xdp_log(s, WEIR_EVENT_HIT, a->pool, a->bytes);
+		return WEIR_VERDICT_HIT;
 	case ANSWER_NO_ROOM:
 		weir_limit_bytes(s, a->bytes);
 		if (weir_meta_put(ctx, &s->pkt, META_ANSWER, answer_flags(a), a->pool, a->digest))

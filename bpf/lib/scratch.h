@@ -5,6 +5,7 @@
 #ifndef WEIR_LIB_SCRATCH_H
 #define WEIR_LIB_SCRATCH_H
 
+#include "weir/event.h"
 #include "weir/flow.h"
 #include "weir/limits.h"
 #include "weir/siphash.h"
@@ -140,7 +141,11 @@ struct weir_scratch {
 	struct weir_answer answer; /* XDP's: the stack has no room for several */
 	__u8 out[WEIR_OUT_MAX];		   /* headers of the reply */
 	__u8 csum[512 + 8];		   /* a chunk of a large segment */
+	struct weir_event event;	   /* of the log; head[] follows, so that a record is written in one piece */
 	__u8 head[WEIR_HEAD_MAX + 64];	   /* TCP segment, then slack for whole-word reads */
 };
+_Static_assert(__builtin_offsetof(struct weir_scratch, head) ==
+		       __builtin_offsetof(struct weir_scratch, event) + sizeof(struct weir_event),
+	       "a log record is event and head[] in one piece");
 
 #endif

@@ -27,6 +27,10 @@
 #define WEIR_ETAG_BYTES 64	/* largest opaque-tag, with its quotes, that XDP compares */
 #define WEIR_COND_BYTES 384	/* largest head of a 304 in a cache entry */
 
+#define WEIR_EVENTS_BYTES (16u << 20) /* ring of log records; power of two, whole pages */
+#define WEIR_EVENT_HEAD_MAX 1024 /* bytes of a request head in a log record */
+#define WEIR_EVENT_DROPS_MAX 100 /* log records of packets that protection drops, a second and CPU */
+
 #define WEIR_CLOCK_STALE_MS 2500 /* a clock map older than this serves no hits: Date would be wrong */
 #define WEIR_COOKIE_UNIT_S 64	/* a SYN cookie is valid for one to two of these units */
 

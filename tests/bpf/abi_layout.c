@@ -157,9 +157,10 @@ Test(abi_layout, host_and_bpf_agree_on_every_struct)
 	}
 }
 
-static bool is_map_of_maps(const struct bpf_map *map)
+/* Maps of maps, and the ring, have neither keys nor values of their own. */
+static bool is_without_types(const struct bpf_map *map)
 {
-	return bpf_map__type(map) == BPF_MAP_TYPE_ARRAY_OF_MAPS;
+	return bpf_map__type(map) == BPF_MAP_TYPE_ARRAY_OF_MAPS || bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF;
 }
 
 /* Typedefs and arrays lead to what is printed. */
@@ -193,7 +194,7 @@ Test(abi_layout, every_map_can_be_dumped_with_names)
 	const struct bpf_map *map;
 
 	bpf_object__for_each_map(map, skel->obj)
-		if (!is_map_of_maps(map) && !bpf_map__is_internal(map)) {
+		if (!is_without_types(map) && !bpf_map__is_internal(map)) {
 			check_named(bpf_map__name(map), bpf_map__btf_key_type_id(map));
 			check_named(bpf_map__name(map), bpf_map__btf_value_type_id(map));
 		}
@@ -204,7 +205,7 @@ Test(abi_layout, key_and_value_sizes_are_those_of_their_types)
 	const struct bpf_map *map;
 
 	bpf_object__for_each_map(map, skel->obj)
-		if (!is_map_of_maps(map) && !bpf_map__is_internal(map)) {
+		if (!is_without_types(map) && !bpf_map__is_internal(map)) {
 			cr_assert_eq(bpf_map__key_size(map), btf__resolve_size(btf, bpf_map__btf_key_type_id(map)),
 				     "%s", bpf_map__name(map));
 			cr_assert_eq(bpf_map__value_size(map), btf__resolve_size(btf, bpf_map__btf_value_type_id(map)),

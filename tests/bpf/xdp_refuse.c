@@ -43,7 +43,7 @@ static void publish_all(void)
 		}
 }
 
-static void send(const struct packet *client, const char *text, enum weir_verdict v)
+static void ask(const struct packet *client, const char *text, enum weir_verdict v)
 {
 	struct packet p = prog_request(client, text);
 
@@ -68,7 +68,7 @@ Test(xdp_refuse, each_reason_has_its_answer_and_its_counter)
 			uint64_t before = refused(r);
 
 			set_pool(r, v, 0);
-			send(&c, MISS, WEIR_VERDICT_REFUSED);
+			ask(&c, MISS, WEIR_VERDICT_REFUSED);
 			cr_assert_eq(result.reply.flags, ACK | PSH | FIN);
 			prog_assert_response(&result, &e, false, true);
 			cr_assert_eq(refused(r), before + 1);
@@ -84,7 +84,7 @@ Test(xdp_refuse, pool_that_does_not_serve_serves_no_hits_either)
 	publish_all();
 	prog_publish(&e);
 	set_pool(WEIR_REFUSAL_DISABLED, WEIR_VERBOSITY_LIMITED, 0);
-	send(&c, GET, WEIR_VERDICT_REFUSED);
+	ask(&c, GET, WEIR_VERDICT_REFUSED);
 	prog_assert_response(&result, &no, false, true);
 }
 
@@ -97,9 +97,9 @@ Test(xdp_refuse, full_queue_refuses_misses_and_serves_hits)
 	prog_publish(&e);
 	set_pool(WEIR_REFUSAL_NONE, WEIR_VERBOSITY_LIMITED, LIMIT);
 	prog_queue_put(POOL_A, 100, 100 - LIMIT);
-	send(&c, GET, WEIR_VERDICT_HIT);
+	ask(&c, GET, WEIR_VERDICT_HIT);
 	prog_acknowledge(&c, &result.reply);
-	send(&c, MISS, WEIR_VERDICT_REFUSED);
+	ask(&c, MISS, WEIR_VERDICT_REFUSED);
 	prog_assert_response(&result, &no, false, true);
 }
 
@@ -125,7 +125,7 @@ Test(xdp_refuse, queue_with_room_takes_the_request)
 		struct packet c = prog_connect(0, 1460);
 
 		prog_queue_put(POOL_A, rows[i].arrived, rows[i].taken);
-		send(&c, MISS, rows[i].verdict);
+		ask(&c, MISS, rows[i].verdict);
 		prog_flow_remove(&c);
 	}
 }
@@ -136,7 +136,7 @@ Test(xdp_refuse, queue_without_a_limit_is_never_full)
 
 	publish_all();
 	prog_queue_put(POOL_A, 1000000, 0);
-	send(&c, MISS, WEIR_VERDICT_HANDOVER);
+	ask(&c, MISS, WEIR_VERDICT_HANDOVER);
 }
 
 Test(xdp_refuse, request_that_is_pending_is_not_refused)
@@ -144,10 +144,10 @@ Test(xdp_refuse, request_that_is_pending_is_not_refused)
 	struct packet c = prog_connect(0, 1460);
 
 	publish_all();
-	send(&c, MISS, WEIR_VERDICT_HANDOVER);
+	ask(&c, MISS, WEIR_VERDICT_HANDOVER);
 	set_pool(WEIR_REFUSAL_NONE, WEIR_VERBOSITY_LIMITED, LIMIT);
 	prog_queue_put(POOL_A, LIMIT, 0);
-	send(&c, MISS, WEIR_VERDICT_HANDOVER);
+	ask(&c, MISS, WEIR_VERDICT_HANDOVER);
 }
 
 Test(xdp_refuse, basic_verbosity_is_a_reset)
@@ -157,7 +157,7 @@ Test(xdp_refuse, basic_verbosity_is_a_reset)
 
 	publish_all();
 	set_pool(WEIR_REFUSAL_APP_OFFLINE, WEIR_VERBOSITY_BASIC, 0);
-	send(&c, MISS, WEIR_VERDICT_REFUSED_RESET);
+	ask(&c, MISS, WEIR_VERDICT_REFUSED_RESET);
 	cr_assert_eq(result.reply.flags & RST, RST);
 	cr_assert_eq(result.reply.seq, c.ack);
 	cr_assert_eq(prog_flows_count(), 0);
@@ -169,7 +169,7 @@ Test(xdp_refuse, without_a_canned_answer_it_is_a_reset)
 	struct packet c = prog_connect(0, 1460);
 
 	set_pool(WEIR_REFUSAL_APP_OFFLINE, WEIR_VERBOSITY_FULL, 0);
-	send(&c, MISS, WEIR_VERDICT_REFUSED_RESET);
+	ask(&c, MISS, WEIR_VERDICT_REFUSED_RESET);
 	cr_assert_eq(prog_flows_count(), 0);
 }
 
@@ -180,7 +180,7 @@ Test(xdp_refuse, head_is_refused_without_a_body)
 
 	publish_all();
 	set_pool(WEIR_REFUSAL_DISABLED, WEIR_VERBOSITY_LIMITED, 0);
-	send(&c, HEAD, WEIR_VERDICT_REFUSED);
+	ask(&c, HEAD, WEIR_VERDICT_REFUSED);
 	prog_assert_response(&result, &e, true, true);
 }
 
@@ -191,7 +191,7 @@ Test(xdp_refuse, request_with_a_body_is_refused_too)
 
 	publish_all();
 	set_pool(WEIR_REFUSAL_DISABLED, WEIR_VERBOSITY_LIMITED, 0);
-	send(&c, POST, WEIR_VERDICT_REFUSED);
+	ask(&c, POST, WEIR_VERDICT_REFUSED);
 	prog_assert_response(&result, &e, false, true);
 }
 
@@ -202,8 +202,8 @@ Test(xdp_refuse, lost_refusal_is_repeated)
 
 	publish_all();
 	set_pool(WEIR_REFUSAL_DISABLED, WEIR_VERBOSITY_LIMITED, 0);
-	send(&c, MISS, WEIR_VERDICT_REFUSED);
-	send(&c, MISS, WEIR_VERDICT_HIT_AGAIN);
+	ask(&c, MISS, WEIR_VERDICT_REFUSED);
+	ask(&c, MISS, WEIR_VERDICT_HIT_AGAIN);
 	prog_assert_response(&result, &e, false, true);
 	prog_acknowledge(&c, &result.reply);
 	c.flags = FIN | ACK;
@@ -218,7 +218,7 @@ Test(xdp_refuse, frame_that_cannot_grow_is_left_to_tc)
 	publish_all();
 	set_pool(WEIR_REFUSAL_DISABLED, WEIR_VERBOSITY_LIMITED, 0);
 	prog_iface(WEIR_IFACE_GENERIC, 1500, NULL);
-	send(&c, MISS, WEIR_VERDICT_REFUSED_TC);
+	ask(&c, MISS, WEIR_VERDICT_REFUSED_TC);
 	cr_assert_eq(result.meta.kind, PROG_META_ANSWER);
 	cr_assert_eq(result.meta.pool, 0);
 	cr_assert_eq(result.meta.digest[0], WEIR_REFUSAL_DISABLED);
@@ -241,12 +241,12 @@ Test(xdp_refuse, idle_lent_connection_is_seized_for_a_refusal)
 	t.key = packet_key(&c);
 	prog_ticket_put(&c, POOL_A, &t);
 	set_pool(WEIR_REFUSAL_DISABLED, WEIR_VERBOSITY_LIMITED, 0);
-	send(&c, MISS, WEIR_VERDICT_REFUSED_SEIZE);
+	ask(&c, MISS, WEIR_VERDICT_REFUSED_SEIZE);
 	cr_assert_eq(result.meta.kind, PROG_META_SEIZE);
 	cr_assert_eq(result.meta.pool, 0);
 	prog_flow_put(&c, &f); /* as if weir_tc had left it to the worker */
 	set_pool(WEIR_REFUSAL_DISABLED, WEIR_VERBOSITY_BASIC, 0);
-	send(&c, MISS, WEIR_VERDICT_REFUSED_SEIZE_RESET);
+	ask(&c, MISS, WEIR_VERDICT_REFUSED_SEIZE_RESET);
 	cr_assert_eq(result.meta.kind, PROG_META_SEIZE);
 	cr_assert_eq(result.meta.flags, PROG_META_RESET);
 }
@@ -263,5 +263,5 @@ Test(xdp_refuse, lent_connection_without_ticket_is_not_reset)
 	f.base_snd = c.ack;
 	prog_flow_put(&c, &f);
 	set_pool(WEIR_REFUSAL_DISABLED, WEIR_VERBOSITY_BASIC, 0);
-	send(&c, MISS, WEIR_VERDICT_PASS_KERNEL);
+	ask(&c, MISS, WEIR_VERDICT_PASS_KERNEL);
 }

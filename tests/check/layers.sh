@@ -12,7 +12,7 @@ layers='
 	cache
 	upstream
 	handlers
-	admin fleet
+	admin fleet logger
 	supervisor worker cli
 '
 

@@ -46,7 +46,8 @@
 
 #define PROG_MAPS(X)                                                                       \
 	X(endpoints) X(ports) X(ep_by_id) X(ifaces) X(secrets) X(clock) X(pools) X(hosts) \
-	X(routes) X(flows) X(timewait) X(verdicts) X(misses) X(pool_stats) X(scratch)
+	X(routes) X(flows) X(timewait) X(verdicts) X(misses) X(pool_stats) X(scratch) \
+	X(events) X(log_conf) X(log_stats)
 
 struct prog {
 #define X(name) int name;

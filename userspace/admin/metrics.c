@@ -10,6 +10,7 @@
 
 enum object {
 	KERNEL,
+	LOG,
 	POOL,
 	MEMORY,
 	QUEUE,
@@ -123,9 +124,9 @@ static void put_family(FILE *to, const struct row *r, const struct adm_family *f
 		put_value(to, fleet, r->key, f->metric);
 		return;
 	}
-	if (r->object == KERNEL) {
+	if (r->object == KERNEL || r->object == LOG) {
 		fputs(f->metric, to);
-		put_value(to, json_object_get(stats, "kernel"), r->key, f->metric);
+		put_value(to, json_object_get(stats, r->object == LOG ? "log" : "kernel"), r->key, f->metric);
 		return;
 	}
 	json_object_foreach (pools, name, p) {

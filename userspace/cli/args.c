@@ -58,6 +58,12 @@ const struct cmd *cmd_find(int argc, char *const argv[], const char **ret_why)
 		snprintf(why, sizeof(why), "a command is missing; `weir help` lists them");
 		return NULL;
 	}
+	if (argc > 2) { /* "log rotate" before "log" */
+		snprintf(two, sizeof(two), "%.30s %.30s", argv[1], argv[2]);
+		c = find_by_name(two);
+		if (c)
+			return c;
+	}
 	c = find_by_name(argv[1]);
 	if (c)
 		return c;
@@ -66,12 +72,6 @@ const struct cmd *cmd_find(int argc, char *const argv[], const char **ret_why)
 	if (!strcmp(argv[1], "--version"))
 		return find_by_name("version");
 	members = group_members(argv[1]);
-	if (members && argc > 2) {
-		snprintf(two, sizeof(two), "%.30s %.30s", argv[1], argv[2]);
-		c = find_by_name(two);
-		if (c)
-			return c;
-	}
 	if (members)
 		snprintf(why, sizeof(why), "'weir %s' needs one more word: %s", argv[1], members);
 	else
@@ -128,6 +128,9 @@ static int set_option(struct cmd_args *a, int letter, const char *text)
 	case 'k':
 		a->conf.no_kernel_cache = true;
 		return 0;
+	case 'f':
+		a->is_following = true;
+		return 0;
 	case 'j':
 		a->is_json = true;
 		return 0;
@@ -169,6 +172,7 @@ static void build_options(const struct cmd *c, struct option *ret)
 static const char *short_options(const struct cmd *c)
 {
 	return strchr(c->options, 'c') ? ":c:" :
+	       strchr(c->options, 'f') ? ":f" :
 	       strchr(c->options, 'D') ? ":c:d:t:" :
 	       strchr(c->options, 'C') ? ":c:" :
 					 ":";

@@ -28,6 +28,7 @@ struct cmd_args {
 	struct weir_conf_options conf; /* run, check, doctor; conf.control is NULL when not given */
 	const char *control;	       /* with its default */
 	bool is_json;
+	bool is_following;
 	long limit;		       /* 0: not given, as the next three */
 	unsigned connections;
 	unsigned seconds;

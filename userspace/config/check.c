@@ -302,6 +302,7 @@ int weir_conf_check(struct weir_config *c, struct weir_conf_report *report)
 
 	check_globals(c, report);
 	weir_conf_check_limits(c, report);
+	weir_conf_check_log(c, report);
 	r = check_control(c, report);
 	if (r == 0)
 		r = check_pools(c, report);

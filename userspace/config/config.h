@@ -19,6 +19,7 @@
 #include "config/fleet.h"
 #include "config/proxy.h"
 
+#include "config/log.h"
 #include "config/module.h"
 #include "config/static.h"
 #include "config/words.h"
@@ -179,6 +180,8 @@ struct weir_config {
 	char *name;		/* instance name: pins live in /sys/fs/bpf/weir/<name>; from the control path */
 	char *admin;		/* ADDR:PORT of the admin endpoint; NULL or empty: none */
 	struct weir_conf_fleet fleet;
+	struct weir_conf_log log;
+
 	/* protection, see params/limit.def */
 	char *deny;
 	char *allow;

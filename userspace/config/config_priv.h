@@ -47,6 +47,9 @@ void weir_conf_check_life(const struct weir_config *c, const struct weir_conf_po
 void weir_conf_check_cache(const struct weir_config *c, const struct weir_conf_pool *p, struct weir_conf_report *report);
 /* limit.c: prefixes, actions. */
 void weir_conf_check_limits(const struct weir_config *c, struct weir_conf_report *report);
+
+/* log.c: files, words. */
+void weir_conf_check_log(const struct weir_config *c, struct weir_conf_report *report);
 /* Resolves the upstreams of a pool whose handler has them. -ENOMEM only. */
 int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report);
 /* A row of one of the static handler's lists: reports what is wrong with it. Other parameters pass. */

@@ -66,6 +66,12 @@ struct weir_config *weir_config_free(struct weir_config *c)
 	free(c->deny);
 	free(c->allow);
 	free(c->limit_action);
+	free(c->log.access);
+	free(c->log.error);
+	free(c->log.format);
+	free(c->log.fields);
+	free(c->log.kernel_hits);
+	free(c->log.rotate_time);
 	free(c->name);
 	free(c->file);
 	free(c);

@@ -10,6 +10,7 @@
 
 #include "weir/cache.h"
 #include "weir/endpoint.h"
+#include "weir/event.h"
 #include "weir/flow.h"
 #include "weir/limit.h"
 #include "weir/pool.h"
@@ -131,6 +132,18 @@ int weir_dataplane_source_each(struct weir_dataplane *dp,
 			       int (*fn)(const struct weir_addr *a, struct weir_source *s, void *arg), void *arg);
 /* One counter of packets. */
 uint64_t weir_dataplane_verdict(struct weir_dataplane *dp, enum weir_verdict v);
+
+/* events.c: what the logs get from the kernel side. The ring is read by another process, which gets its descriptor; the
+ * functions of weir_events need no dataplane, and no system call after weir_events_open(). */
+struct weir_events;
+typedef void (*weir_event_fn)(const struct weir_event *e, const char *segment, void *arg);
+int weir_events_open(int map_fd, weir_event_fn fn, void *arg, struct weir_events **ret);
+/* Calls fn for up to `max` records, in their order; each is borrowed. True: more may be there. */
+bool weir_events_consume(struct weir_events *ev, size_t max);
+int weir_dataplane_events_fd(struct weir_dataplane *dp); /* owned by the dataplane */
+int weir_dataplane_log_set(struct weir_dataplane *dp, const struct weir_log_conf *conf);
+int weir_dataplane_log_get(struct weir_dataplane *dp, struct weir_log_conf *ret);
+int weir_dataplane_log_stats(struct weir_dataplane *dp, struct weir_log_stats *ret); /* summed over the CPUs */
 
 /* One line of `weir doctor`. */
 struct weir_probe {

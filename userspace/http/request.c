@@ -32,6 +32,8 @@ static const struct weir_str names[WEIR_FIELD__MAX] = {
 	[WEIR_FIELD_ACCEPT_ENCODING] = { "accept-encoding", 15 },
 	[WEIR_FIELD_AUTHORIZATION] = { "authorization", 13 },
 	[WEIR_FIELD_CACHE_CONTROL] = { "cache-control", 13 },
+	[WEIR_FIELD_REFERER] = { "referer", 7 },
+	[WEIR_FIELD_USER_AGENT] = { "user-agent", 10 },
 };
 
 /* What the callbacks gather. */

@@ -176,6 +176,6 @@ json_t *sup_control_stats(struct sup *s, const json_t *request)
 		sum.stale += one.stale;
 		json_object_set_new(pools, p->name, pool(s, p, &one));
 	}
-	return json_pack("{s:b, s:s, s:b, s:o, s:o}", "ok", 1, "instance", s->config->name, "attached", s->dp != NULL,
-			 "kernel", kernel(k, &sum), "pools", pools);
+	return json_pack("{s:b, s:s, s:b, s:o, s:o, s:o}", "ok", 1, "instance", s->config->name, "attached",
+			 s->dp != NULL, "kernel", kernel(k, &sum), "log", sup_log_json(s), "pools", pools);
 }

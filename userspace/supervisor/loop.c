@@ -35,7 +35,7 @@ static int watch(const struct sup *s, int fd)
 
 int sup_loop_new(struct sup *s)
 {
-	static const int wanted[] = { SIGINT, SIGTERM, SIGHUP, SIGCHLD };
+	static const int wanted[] = { SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGUSR1 };
 	sigset_t signals;
 	size_t i;
 	int r;
@@ -112,6 +112,9 @@ static void on_signal(struct sup *s)
 		case SIGHUP:
 			sup_reload(s);
 			break;
+		case SIGUSR1:
+			sup_log_rotate(s, true);
+			break;
 		default:
 			sup_stop(s);
 		}
@@ -139,6 +142,7 @@ static void on_tick(struct sup *s)
 	sup_admin_start(s);
 	sup_fleet_start(s);
 	sup_fleet_collect(s);
+	sup_log_tick(s);
 	sup_refuser_dispatch(s);
 	sup_pools_look(s);
 	sup_slots_start(s);

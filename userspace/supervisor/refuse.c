@@ -142,8 +142,9 @@ static void sweep(struct sup_refuser *r)
 	}
 }
 
-static void refuse(struct sup_refuser *r, const struct sup_pool *p, int fd)
+static void refuse(struct sup *s, const struct sup_pool *p, int fd)
 {
+	struct sup_refuser *r = s->refuser;
 	const char *phrase = weir_refusal_phrase(p->refusal);
 	bool is_full = p->conf->verbosity == WEIR_VERBOSITY_FULL;
 	char text[256];
@@ -153,6 +154,7 @@ static void refuse(struct sup_refuser *r, const struct sup_pool *p, int fd)
 		const struct linger now = { .l_onoff = 1 };
 
 		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+		sup_log_refused(s, p, fd, 0, 0);
 		close(fd);
 		return;
 	}
@@ -161,6 +163,7 @@ static void refuse(struct sup_refuser *r, const struct sup_pool *p, int fd)
 		     "Content-Length: 0\r\nConnection: close\r\n\r\n",
 		     is_full ? " (" : "", is_full ? phrase : "", is_full ? ")" : "");
 	(void)!send(fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	sup_log_refused(s, p, fd, 503, (uint64_t)n);
 	(void)shutdown(fd, SHUT_WR);
 	if (discard(fd))
 		linger(r, fd);
@@ -217,7 +220,7 @@ static void take_new(struct sup *s, const struct sup_pool *p, int listener, uint
 		if (to >= 0 && wrk_pass_new(to, fd, endpoint) == 0)
 			close(fd);
 		else
-			refuse(s->refuser, p ? p : &s->pools[0], fd);
+			refuse(s, p ? p : &s->pools[0], fd);
 	}
 }
 
@@ -228,7 +231,7 @@ static void take_passed(struct sup *s, const struct sup_pool *p, int from)
 	for (i = 0; i < ROUND_MAX; i++) {
 		fd = wrk_pass_take(from);
 		if (fd >= 0)
-			refuse(s->refuser, p, fd);
+			refuse(s, p, fd);
 		else if (fd != -1)
 			return;
 	}

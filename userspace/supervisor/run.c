@@ -124,6 +124,8 @@ static int start(struct sup *s)
 	if (r == 0)
 		r = sup_admin_open(s);
 	if (r == 0)
+		r = sup_log_open(s);
+	if (r == 0)
 		r = sup_sockets_listen(s);
 	if (r == 0)
 		r = sup_kernel_attach(s);
@@ -140,6 +142,7 @@ static int start(struct sup *s)
 	if (r < 0)
 		return r;
 	sup_pools_resume(s);
+	sup_log_start(s);
 	sup_slots_start(s);
 	sup_admin_start(s);
 	sup_fleet_start(s);
@@ -158,7 +161,9 @@ static void finish(struct sup *s, bool is_given_up)
 	sup_fleet_free(s);
 	sup_stores_free(s);
 	sup_admin_close(s);
+	sup_log_report(s);
 	s->dp = is_given_up ? weir_dataplane_leave(s->dp) : weir_dataplane_free(s->dp);
+	sup_log_close(s); /* behind the last packet */
 	if (s->ipc)
 		weir_ipc_server_flush(s->ipc, 200);
 	if (s->state && !is_given_up) {
@@ -186,6 +191,7 @@ int sup_run(const struct weir_conf_options *options)
 	memset(s.pass_rx, 0xff, sizeof(s.pass_rx));
 	memset(s.activated, 0xff, sizeof(s.activated));
 	memset(s.admin_fds, 0xff, sizeof(s.admin_fds));
+	s.log.channel = s.log.files[0].fd = s.log.files[1].fd = -1;
 	s.started_at = weir_realtime_s();
 	s.loaded_ms = weir_now_ms();
 	s.options = options;

@@ -107,6 +107,7 @@ __attribute__((noreturn)) static void become_keeper(struct sup *s, uint32_t numb
 		.queue_fd = -1,
 		.store_fd = *sup_store_fd(s, slot->pool->id),
 		.metrics = &s->metrics[number],
+		.logs = s->logs,
 		.upstreams = sup_state_upstreams(s, slot->pool->id),
 		.wake_fd = s->wake_fd,
 		.clock_fd = -1,
@@ -247,6 +248,7 @@ void sup_slots_reap(struct sup *s)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		sup_admin_died(s, pid);
 		sup_fleet_died(s, pid);
+		sup_log_died(s, pid);
 		for (i = 0; i < s->slots_count; i++)
 			if (s->slots[i].keeper == pid)
 				note_death(s, &s->slots[i], status);

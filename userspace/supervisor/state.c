@@ -31,9 +31,14 @@ static size_t upstreams_at(void)
 	return sup_state_metrics_at() + pages(WEIR_SLOTS_MAX * sizeof(struct weir_metrics_slot));
 }
 
-size_t sup_state_bytes(void)
+size_t sup_state_logs_at(void)
 {
 	return upstreams_at() + pages(sizeof(struct weir_up_shared[WEIR_POOLS_MAX][WEIR_UPSTREAMS_MAX]));
+}
+
+size_t sup_state_bytes(void)
+{
+	return sup_state_logs_at() + pages(sizeof(struct weir_log_shared));
 }
 
 struct weir_up_shared *sup_state_upstreams(const struct sup *s, uint16_t pool)
@@ -98,14 +103,15 @@ uint64_t sup_state_digest(const struct weir_config *c, const struct weir_conf_po
 	char text[64];
 	size_t i;
 
-	snprintf(text, sizeof(text), WEIR_VERSION " %zu %zu %zu %zu", sizeof(struct sup_state),
-		 sizeof(struct weir_metrics_slot), sizeof(struct weir_conf_pool), sizeof(struct weir_up_shared));
+	snprintf(text, sizeof(text), WEIR_VERSION " %zu %zu %zu %zu %zu", sizeof(struct sup_state),
+		 sizeof(struct weir_metrics_slot), sizeof(struct weir_log_shared), sizeof(struct weir_conf_pool),
+		 sizeof(struct weir_up_shared));
 	mix(&h, text);
 	mix(&h, p->name);
 	mix_params(&h, WEIR_SCOPE_POOL, p);
 	/* what workers take from outside of their pool */
-	snprintf(text, sizeof(text), "%u %u %u %u", c->max_request_bytes, c->max_field_length, c->url_segment_max_length,
-		 c->url_segment_max_count);
+	snprintf(text, sizeof(text), "%u %u %u %u", c->max_request_bytes, c->max_field_length,
+		 c->url_segment_max_length, c->url_segment_max_count);
 	mix(&h, text);
 	snprintf(text, sizeof(text), "%u %u", (unsigned)p->uid, (unsigned)p->gid);
 	mix(&h, text);
@@ -251,6 +257,8 @@ int sup_state_new(struct sup *s)
 		s->state->abi = WEIR_ABI_VERSION;
 	}
 	s->metrics = (struct weir_metrics_slot *)((char *)s->state + sup_state_metrics_at());
+	s->logs = (struct weir_log_shared *)((char *)s->state + sup_state_logs_at());
+	(void)madvise(s->logs, sizeof(*s->logs), MADV_DONTDUMP);
 	clear_metrics(s);
 	/* Workers could tell the next supervisor which processes to signal: they get the metrics only. */
 	return madvise(s->state, sup_state_metrics_at(), MADV_DONTFORK) < 0 ? -errno : 0;
@@ -301,6 +309,7 @@ void sup_state_free(struct sup *s, bool is_over)
 	(void)munmap(s->state, sup_state_bytes());
 	s->state = NULL;
 	s->metrics = NULL;
+	s->logs = NULL;
 	weir_route_board_close(s->board, s->routes);
 	s->board = NULL;
 	s->routes = NULL;

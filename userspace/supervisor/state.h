@@ -7,7 +7,7 @@
 #include "supervisor/supervisor_priv.h"
 
 #define SUP_STATE_MAGIC 0x31726965575f7473ULL
-#define SUP_STATE_VERSION 2
+#define SUP_STATE_VERSION 4
 
 /* A keeper, and the numbers that our descriptors have in it. */
 struct sup_state_slot {
@@ -48,14 +48,18 @@ struct sup_state {
 	uint16_t last_pool;    /* the id that was given last: ids of pools that are gone are not used again at once */
 	uint32_t has_set_migrate; /* tcp_migrate_req was off: whoever sees the drain end sets it back */
 	char name[64];	       /* of the instance: of its pins */
+	int32_t logger;	       /* the log's process; 0: none */
+	uint32_t pad;
+	uint64_t logger_ticks; /* as start_ticks */
 	char reloaded[256];    /* what the last reload did, for people */
 	struct sup_state_pool pools[WEIR_POOLS_MAX];
 	struct sup_state_slot slots[WEIR_SLOTS_MAX];
 };
 
-/* Bytes of the file: the state in whole pages, then the metrics. */
+/* Bytes of the file: the state in whole pages, then the metrics, then the rings of the logs. */
 size_t sup_state_bytes(void);
 size_t sup_state_metrics_at(void);
+size_t sup_state_logs_at(void);
 /* Of a pool: its settings, its prefixes, and the addresses (bits by index in c->listens) that it listens on. */
 uint64_t sup_state_digest(const struct weir_config *c, const struct weir_conf_pool *p, uint64_t listens);
 /* When a process was started, in clock ticks since boot; 0: there is none. */

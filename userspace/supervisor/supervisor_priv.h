@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "ipc/ipc.h"
+#include "metrics/log_ring.h"
 #include "metrics/metrics.h"
 #include "route/route.h"
 #include "dataplane/dataplane.h"
@@ -15,6 +16,7 @@
 #include "fleet/fleet.h"
 #include "upstream/upstream.h"
 #include "worker/worker.h"
+#include "supervisor/log.h"
 #include "supervisor/supervisor.h"
 
 struct sup_slot {
@@ -102,6 +104,7 @@ struct sup {
 	uint16_t last_pool;		   /* the pool id that was given last */
 	struct sup_state *state;	   /* what the next supervisor finds, see state.c */
 	struct weir_metrics_slot *metrics; /* WEIR_SLOTS_MAX, shared with the workers */
+	struct weir_log_shared *logs;	   /* behind them: records for the logs */
 	struct sup_slot *slots;		   /* by number; a number without a pool is free */
 	size_t slots_count;
 	struct sup_pool *pools;		   /* in the order of config->pools */
@@ -119,6 +122,7 @@ struct sup {
 	pid_t admin_pid;		   /* 0: none */
 	uint64_t admin_retry_ms;
 	struct sup_fleet *fleet;	   /* NULL: this host is alone */
+	struct sup_log log;
 	int activated[WEIR_ENDPOINTS_MAX];  /* by endpoint id: a socket of the service manager; -1: none */
 	sigset_t signals_before;
 	int64_t started_at;		   /* CLOCK_REALTIME seconds */
@@ -311,6 +315,21 @@ json_t *sup_control_fleet_told(struct sup *s, const json_t *request);
 int sup_cache_purge(struct sup *s, enum flt_what what, const char *text, const char **ret_why);
 /* Empties a pool's caches; nothing where it has none. */
 int sup_cache_flush(struct sup *s, const struct weir_conf_pool *p);
+/* log.c: the process that writes the logs. */
+int sup_log_open(struct sup *s); /* logs */
+void sup_log_start(struct sup *s);
+void sup_log_died(struct sup *s, pid_t pid); /* if it was that one */
+void sup_log_tick(struct sup *s);
+void sup_log_report(struct sup *s); /* what the kernel side has lost, to the process */
+/* New files, where they are due, or in any case. A file that somebody has renamed is only opened anew. */
+void sup_log_rotate(struct sup *s, bool is_forced);
+void sup_log_close(struct sup *s);
+/* A connection that was refused here, unread, in a pool's place. status 0: by reset. */
+void sup_log_refused(struct sup *s, const struct sup_pool *p, int fd, unsigned status, uint64_t sent);
+json_t *sup_log_json(struct sup *s); /* its counters */
+json_t *sup_control_log_show(struct sup *s, const json_t *request);
+json_t *sup_control_log_rotate(struct sup *s, const json_t *request);
+json_t *sup_control_log_set(struct sup *s, const json_t *request);
 
 /* upgrade.c: a new program file. */
 void sup_upgrade_tick(struct sup *s); /* does not return when one takes over */

@@ -63,6 +63,9 @@ enum wrk_next wrk_conn_lost(struct wrk_worker *w, struct wrk_conn *c, int error)
 			 (error == ECONNRESET && wrk_ticket_withdraw(w, c) == WRK_TICKET_TAKEN);
 
 	if (!was_taken) {
+		/* inside a request head, or a body */
+		if (c->is_partial || c->phase == WRK_PHASE_BODY)
+			wrk_log_conn(w, c, WEIR_LOG_REASON_CLIENT_RESET);
 		wrk_conn_close(w, c);
 		return WRK_NEXT_GONE;
 	}

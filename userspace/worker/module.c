@@ -77,7 +77,9 @@ enum wrk_next wrk_module_handle(struct wrk_thread *t, struct wrk_conn *c, const 
 	struct wrk_stream s;
 	enum wrk_next next;
 
+	t->log_by = WEIR_LOG_BY_MODULE;
 	if (is_too_large(t)) {
+		t->log_reason = WEIR_LOG_REASON_ENTITY_TOO_LARGE;
 		weir_response_error(&t->resp, &t->req, 413, NULL, NULL, none);
 		return wrk_request_finish(t, c, false, true);
 	}
@@ -96,6 +98,10 @@ enum wrk_next wrk_module_handle(struct wrk_thread *t, struct wrk_conn *c, const 
 		next = wrk_request_sent(t, c, is_keep_alive, has_more);
 		break;
 	default:
+		if (!t->log_reason)
+			t->log_reason = s.error == -ECONNRESET || s.error == -EPIPE ? WEIR_LOG_REASON_DROPPED
+										      : WEIR_LOG_REASON_INTERNAL;
+		wrk_log_request(t, c, s.has_begun ? t->resp.status : 0);
 		weir_response_reset(&t->resp);
 		weir_metrics_add(t->w->setup->metrics, requests, 1);
 		wrk_conn_reset(t->w, c);

@@ -95,6 +95,8 @@ int wrk_pending_new(struct wrk_thread *t, struct wrk_conn *c, uint64_t bytes, bo
 		part->mem = p->copy + used;
 		used += part->bytes;
 	}
+	p->status = t->resp.status;
+	p->log = wrk_log_keep(t, c);
 	p->owner = t->resp.owner;
 	p->release = t->resp.release;
 	t->resp.owner = NULL;
@@ -124,6 +126,7 @@ static void complete(struct wrk_worker *w, struct wrk_pending *p)
 	unsigned ms = c->phase == WRK_PHASE_BODY ? pool->body_ms : c->in_bytes > 0 ? pool->header_ms : pool->keepalive_ms;
 
 	drop(w, p);
+	wrk_log_kept(w, c, TAKE_PTR(p->log), p->status, WEIR_LOG_REASON_NONE);
 	if (!p->is_keep_alive && !p->has_more) {
 		wrk_conn_close(w, c);
 	} else if (!p->is_keep_alive) {
@@ -138,9 +141,10 @@ static void complete(struct wrk_worker *w, struct wrk_pending *p)
 	free_pending(w, p);
 }
 
-static void give_up(struct wrk_worker *w, struct wrk_pending *p)
+static void give_up(struct wrk_worker *w, struct wrk_pending *p, enum weir_log_reason reason)
 {
 	drop(w, p);
+	wrk_log_kept(w, p->conn, TAKE_PTR(p->log), p->status, reason);
 	wrk_conn_reset(w, p->conn);
 	free_pending(w, p);
 }
@@ -152,7 +156,7 @@ static void go_on(struct wrk_worker *w, struct wrk_pending *p)
 	if (r == 0)
 		complete(w, p);
 	else if (r != -EAGAIN)
-		give_up(w, p);
+		give_up(w, p, WEIR_LOG_REASON_DROPPED);
 }
 
 static void end_slow(struct wrk_worker *w, uint64_t now_ms)
@@ -170,7 +174,7 @@ static void end_slow(struct wrk_worker *w, uint64_t now_ms)
 		if (!p->deadline_ms || now_ms < p->deadline_ms)
 			continue;
 		wrk_limit_note(w, WRK_LIMIT_MIN_BYTES_PER_SECOND);
-		give_up(w, p);
+		give_up(w, p, WEIR_LOG_REASON_MIN_BYTES);
 	}
 }
 
@@ -252,6 +256,7 @@ void wrk_pump_take(struct wrk_thread *t, struct wrk_conn *c)
 	}
 	pthread_mutex_unlock(&pump->lock);
 	if (r < 0) {
+		wrk_log_kept(w, c, TAKE_PTR(p->log), p->status, WEIR_LOG_REASON_INTERNAL);
 		wrk_conn_reset(w, c);
 		free_pending(w, p);
 	}

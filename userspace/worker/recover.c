@@ -70,12 +70,17 @@ static bool apologize(struct wrk_worker *w, struct wrk_conn *c, int fd, const st
 	bool is_complete = c->step == WRK_STEP_SENDING && socket->written == c->sent_goal;
 	bool has_begun = c->step == WRK_STEP_SENDING && socket->written != c->sent_start;
 
-	if (!is_complete) {
+	if (is_complete) {
+		wrk_log_dead(w, c, c->log_status, c->sent_goal - c->sent_start, WEIR_LOG_REASON_NONE);
+	} else {
 		if (has_begun || c->phase != WRK_PHASE_HEAD ||
 		    send(fd, sorry, sizeof(sorry) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+			wrk_log_dead(w, c, has_begun ? c->log_status : 0, has_begun ? socket->written - c->sent_start : 0,
+				     WEIR_LOG_REASON_ABANDONED);
 			wrk_conn_reset(w, c);
 			return false;
 		}
+		wrk_log_dead(w, c, 503, sizeof(sorry) - 1, WEIR_LOG_REASON_ABANDONED);
 		weir_metrics_add(w->setup->metrics, responses_5xx, 1);
 	}
 	return wrk_conn_linger(w, c) == WRK_NEXT_IDLE;
@@ -92,11 +97,15 @@ static bool mend(struct wrk_worker *w, struct wrk_conn *c)
 		return false;
 	}
 	if (ask_socket(fd, &socket) < 0) {
+		if (c->step != WRK_STEP_NONE)
+			wrk_log_dead(w, c, 0, 0, WEIR_LOG_REASON_ABANDONED);
 		wrk_conn_reset(w, c);
 		return false;
 	}
 	if (!is_between_requests(c, &socket))
 		return apologize(w, c, fd, &socket);
+	if (c->step == WRK_STEP_SENDING)
+		wrk_log_dead(w, c, c->log_status, c->sent_goal - c->sent_start, WEIR_LOG_REASON_NONE);
 	__atomic_store_n(&c->step, WRK_STEP_NONE, __ATOMIC_RELEASE);
 	__atomic_store_n(&c->deadline_ms, weir_now_ms() + w->setup->pool->keepalive_ms, __ATOMIC_RELAXED);
 	return true;

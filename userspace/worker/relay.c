@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/macro.h"
 
 #define EVENTS 16 /* that a thread takes at a time */
 #define END_MS 10
@@ -159,6 +160,7 @@ void relay_free(struct wrk_exchange *x)
 
 	if (x->tap)
 		x->tap->end(w, x->tap_arg, WRK_TAP_LEFT);
+	free(TAKE_PTR(x->log));
 	relay_buf_drop(w, &x->up_buf);
 	relay_buf_drop(w, &x->in_buf);
 	relay_buf_drop(w, &x->out_buf);

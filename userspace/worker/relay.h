@@ -153,6 +153,9 @@ struct wrk_exchange {
 	struct relay_buf in_buf;
 	struct relay_buf out_buf;
 
+	struct weir_log_record *log; /* of the request; NULL: none */
+	enum weir_log_reason log_reason;
+
 	const struct wrk_tap *tap; /* NULL: nobody listens */
 	void *tap_arg;
 	uint64_t codec_state[WEIR_CODEC_STATE_BYTES / sizeof(uint64_t)];

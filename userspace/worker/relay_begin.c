@@ -127,6 +127,9 @@ unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct 
 		x->tap = &wrk_cached_tap;
 		x->tap_arg = TAKE_PTR(t->fetch);
 	}
+	t->log_by = WEIR_LOG_BY_PROXY;
+	t->log_raw.n = t->req.head_bytes; /* the body is counted as it comes */
+	x->log = wrk_log_keep(t, c);
 	keep_input(t, c, rest, t->req.head_bytes);
 	wrk_conn_hand(c, t->number, t->w->relay.number);
 	relay_run(x);

@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/macro.h"
 
 #define SAY_MAX 10	 /* messages a second */
 #define MIN_SEND_MS 1000 /* for the smallest piece of a response */
@@ -75,6 +76,14 @@ static void give_back(struct wrk_worker *w, struct wrk_conn *c, bool must_look)
 	wrk_conn_give_back(w, c, w->relay.number);
 }
 
+static void log_end(struct wrk_exchange *x, unsigned status)
+{
+	if (!x->log) /* a refresh that no client waits for */
+		return;
+	x->log->received += x->body_bytes;
+	wrk_log_kept(x->w, x->conn, TAKE_PTR(x->log), status, x->log_reason);
+}
+
 bool relay_complete(struct wrk_exchange *x)
 {
 	struct wrk_worker *w = x->w;
@@ -82,6 +91,7 @@ bool relay_complete(struct wrk_exchange *x)
 	bool goes_on = x->is_keep_alive && x->is_body_done && !x->is_tunnel;
 	bool lingers = !x->is_tunnel && (x->had_body || (c && c->in_bytes > 0)), must_look = x->must_look;
 
+	log_end(x, x->status);
 	if (!x->is_tunnel && c)
 		wrk_count_answer(w->setup->metrics, c, x->status);
 	leave_up(x);
@@ -106,7 +116,10 @@ bool relay_abort(struct wrk_exchange *x, bool is_reset)
 	struct wrk_worker *w = x->w;
 	struct wrk_conn *c = x->conn;
 
-	if (x->has_begun && !x->is_tunnel)
+	if (!x->is_tunnel && !x->log_reason)
+		x->log_reason = is_reset ? WEIR_LOG_REASON_UNAVAILABLE : WEIR_LOG_REASON_DROPPED;
+	log_end(x, x->has_begun ? x->status : 0);
+	if (x->has_begun && !x->is_tunnel && c)
 		wrk_count_answer(w->setup->metrics, c, x->status);
 	relay_leave(x, false, false);
 	if (c)
@@ -171,6 +184,7 @@ bool relay_refuse(struct wrk_exchange *x, unsigned status, const char *why)
 	if (!x->is_body_done || __atomic_load_n(&x->w->is_ending, __ATOMIC_RELAXED))
 		x->is_keep_alive = false;
 	x->status = status;
+	x->log_reason = wrk_log_reason(&(struct weir_request){ .why = NULL }, status);
 	x->has_head = x->is_reply_done = x->is_sent = true;
 	put_page(x, status, public_text(status, why));
 	return true;
@@ -271,6 +285,7 @@ bool relay_expire(struct wrk_exchange *x, uint64_t now_ms)
 					       : "it did not answer within upstream_timeout");
 	case RELAY_WAIT_BODY:
 		wrk_limit_note(x->w, WRK_LIMIT_ENTITY_BODY);
+		x->log_reason = WEIR_LOG_REASON_ENTITY_BODY;
 		return relay_abort(x, x->has_begun);
 	case RELAY_WAIT_CLIENT:
 		if (is_fast_enough(x)) {
@@ -278,6 +293,7 @@ bool relay_expire(struct wrk_exchange *x, uint64_t now_ms)
 			return true;
 		}
 		wrk_limit_note(x->w, WRK_LIMIT_MIN_BYTES_PER_SECOND);
+		x->log_reason = WEIR_LOG_REASON_MIN_BYTES;
 		return relay_abort(x, true);
 	case RELAY_WAIT_TUNNEL:
 	case RELAY_WAIT_NONE:

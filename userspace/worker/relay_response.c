@@ -318,6 +318,7 @@ static void note(struct wrk_exchange *x)
 
 	if (!x->has_head)
 		return;
+	c->log_status = (uint16_t)x->status;
 	if (!x->has_begun || is_last)
 		wrk_note_sending(c, is_last ? left : 0, goes_on);
 	if (goes_on && !x->must_look && !c->ticket)

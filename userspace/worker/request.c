@@ -29,6 +29,7 @@ void wrk_count_answer(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned 
 
 enum wrk_next wrk_request_sent(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool has_more)
 {
+	wrk_log_request(t, c, t->resp.status);
 	wrk_count_answer(t->w->setup->metrics, c, t->resp.status);
 	weir_response_reset(&t->resp);
 	if (!is_keep_alive && !has_more) {
@@ -42,12 +43,19 @@ enum wrk_next wrk_request_finish(struct wrk_thread *t, struct wrk_conn *c, bool 
 {
 	int r = wrk_send_response(t, c, is_keep_alive, is_keep_alive && !has_more);
 
+	if (r < 0 && r != -EAGAIN)
+		t->log_reason = __atomic_load_n(&c->is_expired, __ATOMIC_RELAXED) ? WEIR_LOG_REASON_REQUEST_TIME
+										  : WEIR_LOG_REASON_DROPPED;
 	if (r == -EAGAIN) {
+		unsigned status = t->resp.status;
+
 		wrk_count_answer(t->w->setup->metrics, c, t->resp.status);
 		r = wrk_pending_new(t, c, weir_response_bytes(&t->resp), is_keep_alive, has_more);
 		weir_response_reset(&t->resp);
 		if (r == 0)
 			return WRK_NEXT_PENDING;
+		t->log_reason = WEIR_LOG_REASON_INTERNAL;
+		wrk_log_request(t, c, status);
 		wrk_conn_reset(t->w, c);
 		return WRK_NEXT_GONE;
 	}
@@ -58,6 +66,7 @@ enum wrk_next wrk_request_finish(struct wrk_thread *t, struct wrk_conn *c, bool 
 enum wrk_next wrk_request_refuse(struct wrk_thread *t, struct wrk_conn *c, unsigned status)
 {
 	weir_metrics_add(t->w->setup->metrics, bad_requests, 1);
+	t->log_reason = (uint8_t)wrk_log_reason(&t->req, status);
 	weir_response_error(&t->resp, &t->req, status, t->req.why, NULL, none);
 	return wrk_request_finish(t, c, false, true);
 }
@@ -86,6 +95,9 @@ static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_r
 		.flow = &c->key,
 	};
 
+	t->log_by = t->w->is_debug ? WEIR_LOG_BY_DEBUG : WEIR_LOG_BY_STATIC;
+	if (!t->w->is_debug && !t->w->files)
+		t->log_reason = WEIR_LOG_REASON_INTERNAL;
 	if (t->w->is_debug)
 		weir_debug_serve(&call, &t->resp);
 	else if (!t->w->files)
@@ -101,9 +113,11 @@ static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const str
 	if (prefix && prefix->pool > 0) {
 		if (wrk_pass_on(t, c, prefix->pool, rest) == 0)
 			return WRK_NEXT_GONE;
+		t->log_reason = WEIR_LOG_REASON_UNAVAILABLE;
 		weir_response_error(&t->resp, &t->req, 503, "The pool does not take requests now.", "Retry-After",
 				    WEIR_STR("1"));
 	} else {
+		t->log_reason = WEIR_LOG_REASON_HOSTNAME;
 		weir_response_error(&t->resp, &t->req, 400,
 				    prefix ? "The URL prefix is reserved: no pool has it."
 					   : "No URL prefix matches.",
@@ -121,6 +135,7 @@ static bool ask_upstream(struct wrk_thread *t, struct wrk_conn *c, const struct 
 
 	switch (wrk_cached_serve(t, c, prefix, rest)) {
 	case WRK_CACHED_ANSWERED:
+		t->log_by = WEIR_LOG_BY_MEMORY;
 		return false;
 	case WRK_CACHED_WAITS:
 		return true;
@@ -131,6 +146,7 @@ static bool ask_upstream(struct wrk_thread *t, struct wrk_conn *c, const struct 
 	if (status == 0)
 		return true;
 	wrk_cached_drop(t);
+	t->log_reason = (uint8_t)wrk_log_reason(&t->req, status);
 	weir_response_error(&t->resp, &t->req, status, why, NULL, none);
 	return false;
 }
@@ -161,6 +177,7 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 	note_what(req, c);
 	if (__atomic_load_n(&t->w->is_pressed, __ATOMIC_RELAXED) && wrk_request_is_stale(t->w, c)) {
 		wrk_limit_note(t->w, WRK_LIMIT_APP_POOL);
+		t->log_reason = WEIR_LOG_REASON_APP_POOL;
 		weir_response_error(&t->resp, req, 503, "AppPoolTimer", "Retry-After", WEIR_STR("1"));
 		return wrk_request_finish(t, c, false, true);
 	}

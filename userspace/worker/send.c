@@ -17,6 +17,7 @@
 void wrk_count_sent(struct wrk_worker *w, struct wrk_conn *c, size_t bytes)
 {
 	c->sent += (uint32_t)bytes;
+	c->sent_bytes += bytes;
 	weir_metrics_add(w->setup->metrics, bytes_sent, bytes);
 }
 
@@ -147,6 +148,7 @@ int wrk_send_response(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_ali
 		out->parts[out->count++] = resp->parts[i];
 		bytes += resp->parts[i].bytes;
 	}
+	c->log_status = (uint16_t)resp->status;
 	note_start(c, bytes, goes_on);
 	return wrk_out_send(t->w, c, out);
 }
@@ -158,6 +160,7 @@ uint64_t wrk_send_begin(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_a
 	t->todo.at = 0;
 	t->todo.count = 1;
 	t->todo.parts[0] = (struct weir_part){ .mem = t->out, .fd = -1, .bytes = bytes };
+	c->log_status = (uint16_t)t->resp.status;
 	note_start(c, bytes, false);
 	wrk_send_more(c, bytes, false, false);
 	return bytes;

@@ -83,13 +83,16 @@ static enum wrk_next process(struct wrk_thread *t, struct wrk_conn *c, const cha
 			break;
 		c->is_partial = false;
 		t->body_taken = 0;
+		wrk_log_begin(t, c, (struct weir_str){ bytes + at, count - at });
 		next = r > 0 ? wrk_request_refuse(t, c, (unsigned)r) :
 			       wrk_request_handle(t, c, (struct weir_str){ bytes + at, count - at });
 		if (next == WRK_NEXT_GONE || c->phase == WRK_PHASE_LINGER)
 			return next;
 		at += r > 0 ? count - at : t->req.head_bytes + t->body_taken;
-		if (at < count && next != WRK_NEXT_PENDING)
+		if (at < count && next != WRK_NEXT_PENDING) {
+			c->is_log_due = c->phase == WRK_PHASE_HEAD;
 			__atomic_store_n(&c->step, WRK_STEP_TAKEN, __ATOMIC_RELEASE);
+		}
 	}
 	keep_rest(t, c, bytes + at, count - at);
 	if (next == WRK_NEXT_PENDING)
@@ -105,6 +108,8 @@ static void note_taken(struct wrk_conn *c)
 	__atomic_store_n(&c->since_ms, weir_now_ms(), __ATOMIC_RELAXED);
 	__atomic_store_n(&c->is_expired, false, __ATOMIC_RELAXED);
 	c->what[0] = '\0';
+	if (c->phase == WRK_PHASE_HEAD)
+		c->is_log_due = true;
 	__atomic_store_n(&c->step, WRK_STEP_TAKEN, __ATOMIC_RELEASE);
 }
 

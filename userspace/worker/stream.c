@@ -21,6 +21,12 @@ static int fd_of(const struct wrk_stream *s)
 	return wrk_conn_fd(&s->t->w->base->table, s->c);
 }
 
+static void note_limit(struct wrk_stream *s, enum wrk_limit limit)
+{
+	s->t->log_reason = limit == WRK_LIMIT_ENTITY_BODY ? WEIR_LOG_REASON_ENTITY_BODY : WEIR_LOG_REASON_MIN_BYTES;
+	wrk_limit_note(s->t->w, limit);
+}
+
 /* request_timeout ends a connection by shutting it down. */
 static int lost(const struct wrk_stream *s, int error)
 {
@@ -152,7 +158,7 @@ static ptrdiff_t read_some(struct wrk_stream *s, char *buf, size_t bytes)
 			continue;
 		n = wait_for(s, POLLIN, s->t->w->setup->pool->body_ms, &ms);
 		if (n < 0)
-			wrk_limit_note(s->t->w, WRK_LIMIT_ENTITY_BODY);
+			note_limit(s, WRK_LIMIT_ENTITY_BODY);
 	}
 	return n;
 }
@@ -196,7 +202,7 @@ static int send_all(struct wrk_stream *s)
 		r = wait_for(s, POLLOUT, limit_ms, &ms);
 		s->waited_ms += ms;
 		if (r < 0) {
-			wrk_limit_note(s->t->w, WRK_LIMIT_MIN_BYTES_PER_SECOND);
+			note_limit(s, WRK_LIMIT_MIN_BYTES_PER_SECOND);
 			return r;
 		}
 	}

@@ -36,10 +36,13 @@ static void end_expired(struct wrk_worker *w, struct wrk_conn *c, uint64_t now)
 		wrk_conn_give_back(w, c, sweeper(w));
 		return;
 	}
-	if (c->phase == WRK_PHASE_BODY)
+	if (c->phase == WRK_PHASE_BODY) {
 		wrk_limit_note(w, WRK_LIMIT_ENTITY_BODY);
-	else if (c->phase == WRK_PHASE_HEAD)
+		wrk_log_conn(w, c, WEIR_LOG_REASON_ENTITY_BODY);
+	} else if (c->phase == WRK_PHASE_HEAD) {
 		wrk_limit_note(w, c->is_partial ? WRK_LIMIT_HEADER_WAIT : WRK_LIMIT_CONNECTION_IDLE);
+		wrk_log_conn(w, c, c->is_partial ? WEIR_LOG_REASON_HEADER_WAIT : WEIR_LOG_REASON_CONNECTION_IDLE);
+	}
 	end(w, c);
 }
 

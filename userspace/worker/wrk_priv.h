@@ -105,6 +105,9 @@ struct wrk_conn {
 	bool is_expired;       /* the time limit of the request has ended it; atomic */
 	uint64_t wait_ms;      /* since when its request waits for another's fetch; 0: it does not */
 	struct weir_flow_key key;
+	uint64_t sent_bytes;   /* of the response in hand, interim ones and head included */
+	uint16_t log_status;   /* STEP_SENDING: of the response */
+	bool is_log_due;       /* the request in hand has no record in the log's ring yet */
 	char what[WRK_WHAT_BYTES]; /* STEP_TAKEN, STEP_SENDING: "GET /path", as the client sent it, terminated */
 };
 
@@ -179,6 +182,8 @@ struct wrk_pending {
 	bool has_more;	      /* the client may send more behind the request: linger */
 	void *owner;	      /* of what the pieces point to */
 	void (*release)(void *owner);
+	struct weir_log_record *log; /* of the request; NULL: none */
+	unsigned status;
 	size_t bytes;	      /* of this allocation */
 	char copy[];	      /* pieces that nobody owns */
 };
@@ -199,6 +204,9 @@ struct wrk_thread {
 	uint64_t fresh_ns[WRK_FRESH_MAX];      /* CLOCK_MONOTONIC: since when */
 	unsigned fresh_count;
 	struct wrk_pending *pending; /* of the response that was just begun */
+	struct weir_str log_raw; /* the request in hand, from its first byte, with what follows it */
+	uint8_t log_reason;	 /* enum weir_log_reason of it, NONE as long as nothing is wrong */
+	uint8_t log_by;		 /* enum weir_log_by: who makes the response */
 	struct wrk_out todo;
 	struct weir_fetch *fetch; /* of the request: the relay takes it over */
 	size_t body_taken; /* bytes behind the request's head that its handler has eaten */
@@ -489,6 +497,23 @@ void wrk_threads_look(struct wrk_worker *w, uint64_t now_ms, bool is_waiting);
 void wrk_threads_count(struct wrk_worker *w, uint64_t now_ms);
 /* Wakes those that wait for an event, so that they see is_draining. */
 void wrk_threads_wake(struct wrk_worker *w);
+
+/* log.c: records for the access log and the error log. One for each request: by wrk_log_request() from t->req, or kept by
+ * wrk_log_keep() and written by wrk_log_kept() when another thread has completed it. */
+void wrk_log_begin(struct wrk_thread *t, struct wrk_conn *c, struct weir_str raw);
+/* The reason phrase of a refusal with this status. */
+enum weir_log_reason wrk_log_reason(const struct weir_request *req, unsigned status);
+/* status 0: none was sent. The reason is t->log_reason. */
+void wrk_log_request(struct wrk_thread *t, struct wrk_conn *c, unsigned status);
+/* NULL: nothing is logged, or there is no memory, which is counted as lost. */
+struct weir_log_record *wrk_log_keep(struct wrk_thread *t, struct wrk_conn *c);
+/* Frees `kept`, which may be NULL. `reason` NONE: the one that was kept. */
+void wrk_log_kept(struct wrk_worker *w, struct wrk_conn *c, struct weir_log_record *kept, unsigned status,
+		  enum weir_log_reason reason);
+/* A connection without a request, for the error log alone. */
+void wrk_log_conn(struct wrk_worker *w, const struct wrk_conn *c, enum weir_log_reason reason);
+/* The request that a dead worker had in hand, from the connection table. */
+void wrk_log_dead(struct wrk_worker *w, struct wrk_conn *c, unsigned status, uint64_t sent, enum weir_log_reason reason);
 
 /* limits.c */
 void wrk_limit_note(struct wrk_worker *w, enum wrk_limit limit);

@@ -7,16 +7,30 @@ const char *weir_status_reason(unsigned status)
 	switch (status) {
 	case 200:
 		return "OK";
+	case 201:
+		return "Created";
+	case 202:
+		return "Accepted";
 	case 204:
 		return "No Content";
 	case 206:
 		return "Partial Content";
 	case 301:
 		return "Moved Permanently";
+	case 302:
+		return "Found";
+	case 303:
+		return "See Other";
 	case 304:
 		return "Not Modified";
+	case 307:
+		return "Temporary Redirect";
+	case 308:
+		return "Permanent Redirect";
 	case 400:
 		return "Bad Request";
+	case 401:
+		return "Unauthorized";
 	case 403:
 		return "Forbidden";
 	case 404:
@@ -25,6 +39,10 @@ const char *weir_status_reason(unsigned status)
 		return "Method Not Allowed";
 	case 408:
 		return "Request Timeout";
+	case 409:
+		return "Conflict";
+	case 410:
+		return "Gone";
 	case 412:
 		return "Precondition Failed";
 	case 413:
@@ -35,14 +53,22 @@ const char *weir_status_reason(unsigned status)
 		return "Range Not Satisfiable";
 	case 417:
 		return "Expectation Failed";
+	case 422:
+		return "Unprocessable Content";
+	case 429:
+		return "Too Many Requests";
 	case 431:
 		return "Request Header Fields Too Large";
 	case 500:
 		return "Internal Server Error";
 	case 501:
 		return "Not Implemented";
+	case 502:
+		return "Bad Gateway";
 	case 503:
 		return "Service Unavailable";
+	case 504:
+		return "Gateway Timeout";
 	case 505:
 		return "HTTP Version Not Supported";
 	default:

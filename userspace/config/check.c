@@ -160,6 +160,8 @@ static int check_pools(struct weir_config *c, struct weir_conf_report *report)
 		r = check_user(c, p, report);
 		if (r == 0)
 			r = check_root(c, p, report);
+		if (r == 0)
+			r = weir_conf_check_exec(c, p, report);
 		if (r < 0)
 			return r;
 		set_threads(c, p, report);

@@ -15,6 +15,9 @@
 
 #include "common/macro.h"
 
+#include "config/exec.h"
+#include "config/words.h"
+
 #define WEIR_VERSION "0.1.0"
 #define WEIR_CONF_FILE "/etc/weir/weir.conf" /* read when the command line names neither a file nor a root */
 
@@ -48,11 +51,6 @@ enum weir_cpu_action {
 	WEIR_CPU_NO_ACTION,
 	WEIR_CPU_KILL,
 	WEIR_CPU_THROTTLE,
-};
-
-struct weir_conf_words {
-	char **items;
-	size_t count;
 };
 
 struct weir_conf_listen {
@@ -121,6 +119,8 @@ struct weir_conf_pool {
 	unsigned memory_limit_kb; /* 0: no limit */
 	unsigned nofile;	  /* 0: no limit of its own */
 	struct weir_conf_words environment;
+
+	struct weir_conf_exec exec;
 
 	int line;	       /* in the configuration file; 0: from options */
 	int lines[WEIR_PARAM__MAX]; /* where each parameter was set, by enum weir_param_id; see WEIR_LINE_* */
@@ -220,6 +220,7 @@ enum weir_param_type {
 	WEIR_TYPE_START_MODE, /* enum weir_start_mode */
 	WEIR_TYPE_CPU_ACTION, /* enum weir_cpu_action */
 	WEIR_TYPE_HANDLER,  /* enum weir_handler */
+	WEIR_TYPE_EXEC_SOCKET, /* enum weir_exec_socket */
 	WEIR_TYPE_LISTENS,  /* list: weir_config.listens */
 	WEIR_TYPE_NAMES,    /* list: weir_config.interfaces */
 	WEIR_TYPE_PREFIXES, /* list: weir_config.prefixes */
@@ -259,6 +260,10 @@ bool weir_conf_addr_parse(const char *text, size_t bytes, struct weir_addr *ret,
 int weir_conf_minute_parse(const char *text);
 /* Parses "0-3,8" into ret[0..max-1]; returns how many CPUs are named, or -EINVAL. */
 int weir_conf_cpus_parse(const char *text, bool *ret, int max);
+
+/* Where the listening socket of a pool's program is, with exec_socket unix. `slot` counts from 0 in each pool. */
+void weir_conf_exec_path(const struct weir_config *c, const struct weir_conf_pool *p, unsigned slot, char *buf,
+			 size_t bytes);
 
 /* Who listens on a TCP port of this address: "nginx (pid 123)". False: nobody that could be found. */
 bool weir_port_holder(const struct weir_conf_listen *l, char *buf, size_t bytes);

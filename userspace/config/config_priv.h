@@ -33,6 +33,9 @@ int weir_conf_parse(struct weir_config *c, struct weir_conf_report *report);
 /* What no single value of a pool shows: lists, CPUs, programs, paths. */
 void weir_conf_check_life(const struct weir_config *c, const struct weir_conf_pool *p, struct weir_conf_report *report);
 
+/* The program of a pool; makes its directory absolute. -ENOMEM only. */
+int weir_conf_check_exec(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report);
+
 /* Everything that needs the whole configuration: resolves users and roots, finds duplicates. -ENOMEM only. */
 int weir_conf_check(struct weir_config *c, struct weir_conf_report *report);
 

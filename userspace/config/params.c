@@ -23,6 +23,7 @@ static const char *const attach_names[] = { "auto", "native", "generic", "none" 
 static const char *const verbosity_names[] = { "basic", "limited", "full" };
 static const char *const start_mode_names[] = { "always", "on_demand" };
 static const char *const handler_names[] = { "static", "debug" };
+static const char *const exec_socket_names[] = { "unix", "tcp" };
 static const char *const cpu_action_names[] = { "no_action", "kill", "throttle" };
 
 static const struct {
@@ -54,6 +55,9 @@ static const char *const *choices(enum weir_param_type type, size_t *ret_count)
 	case WEIR_TYPE_HANDLER:
 		*ret_count = ARRAY_SIZE(handler_names);
 		return handler_names;
+	case WEIR_TYPE_EXEC_SOCKET:
+		*ret_count = ARRAY_SIZE(exec_socket_names);
+		return exec_socket_names;
 	default:
 		*ret_count = ARRAY_SIZE(cpu_action_names);
 		return cpu_action_names;
@@ -223,6 +227,7 @@ int weir_param_set(const struct weir_param *p, void *base, const char *text, con
 	case WEIR_TYPE_START_MODE:
 	case WEIR_TYPE_CPU_ACTION:
 	case WEIR_TYPE_HANDLER:
+	case WEIR_TYPE_EXEC_SOCKET:
 		return set_choice(p, (unsigned *)at, text);
 	case WEIR_TYPE_LISTENS:
 	case WEIR_TYPE_NAMES:
@@ -312,6 +317,7 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 	case WEIR_TYPE_START_MODE:
 	case WEIR_TYPE_CPU_ACTION:
 	case WEIR_TYPE_HANDLER:
+	case WEIR_TYPE_EXEC_SOCKET:
 		snprintf(buf, bytes, "%s", choices(p->type, &count)[*(const unsigned *)at]);
 		break;
 	default:

@@ -135,6 +135,7 @@ static void finish(struct sup *s)
 		weir_ipc_server_flush(s->ipc, 200);
 	sup_takeover_tick(s, true);
 	sup_cgroup_remove(s);
+	wrk_programs_remove(s->config->control);
 	sup_refuser_free(s);
 	sup_state_free(s, true);
 	sup_unlock(s);

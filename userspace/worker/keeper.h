@@ -4,6 +4,7 @@
 #ifndef WRK_KEEPER_H
 #define WRK_KEEPER_H
 
+#include "worker/keeper_program.h"
 #include "worker/wrk_priv.h"
 
 /* A worker process. */
@@ -38,6 +39,7 @@ struct keeper {
 	enum wrk_reason reason;   /* its reason, or that of the recycling under way */
 	bool is_timekeeper;	  /* wrote the last Date */
 	uint32_t clock_turn;	  /* the second of it */
+	struct keeper_program program; /* of a pool with exec */
 	bool is_pinged;		  /* a health ping is not answered yet */
 	uint64_t pinged_ms;
 };
@@ -50,6 +52,7 @@ bool keeper_has_worker(const struct keeper *k);
 /* Ends a worker by force; its death then counts as a crash unless it was draining. */
 void keeper_kill(struct keeper *k, struct keeper_worker *w, const char *why);
 void keeper_state(struct keeper *k, enum weir_slot_state state);
+void keeper_wake_supervisor(const struct keeper *k);
 
 /* keeper_start.c: what is done once, with the rights of the supervisor at first. Logs. */
 int keeper_prepare(struct keeper *k);
@@ -66,5 +69,7 @@ void keeper_tick_clock(struct keeper *k);
 void keeper_report_death(const struct keeper *k, const struct keeper_worker *w, int status);
 /* Leaves a worker that hangs alive, for a debugger, and says so. */
 void keeper_orphan(struct keeper *k, struct keeper_worker *w, const char *why);
+/* Runs orphan_action_exe for this process, if there is one. */
+void keeper_orphan_action(const struct keeper *k, pid_t pid);
 
 #endif

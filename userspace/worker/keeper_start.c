@@ -23,7 +23,7 @@ int keeper_close_strays(const struct keeper *k)
 	const struct wrk_setup *s = b->setup;
 	uint32_t fd, highest = b->table.highest ? *b->table.highest : 0;
 	size_t count = 0, i;
-	_cleanup_free_ int *keep = calloc(s->listeners_count + WEIR_POOLS_MAX + WEIR_CLASS__MAX + 12 + highest,
+	_cleanup_free_ int *keep = calloc(s->listeners_count + WEIR_POOLS_MAX + WEIR_CLASS__MAX + 16 + highest,
 					  sizeof(*keep));
 
 	if (!keep)
@@ -41,6 +41,7 @@ int keeper_close_strays(const struct keeper *k)
 	keep[count++] = b->epoll_fd;
 	keep[count++] = b->ping_fd;
 	keep[count++] = k->signal_fd;
+	count += keeper_program_fds(k, &keep[count]);
 	for (fd = 0; highest > 0 && fd <= highest; fd++)
 		if (b->table.conns[fd].state != WRK_FREE)
 			keep[count++] = (int)fd;
@@ -174,6 +175,9 @@ int keeper_prepare(struct keeper *k)
 	r = keeper_close_strays(k);
 	if (r < 0)
 		return weir_err(r, "cannot close inherited descriptors");
+	r = keeper_program_prepare(k);
+	if (r < 0)
+		return r;
 	set_limits(s);
 	set_affinity(s->pool);
 	set_files(s->pool);

@@ -65,6 +65,9 @@ struct wrk_setup {
 int wrk_pass_new(int to, int fd, uint16_t endpoint);
 int wrk_pass_take(int from);
 
+/* Removes the names of the sockets that programs of pools listen on (exec), by control path. For a supervisor whose keepers are gone. */
+void wrk_programs_remove(const char *control);
+
 /* Runs a pool slot in the calling (forked) process and exits it: closes every descriptor that is not in `setup`,
  * takes the pool's identity, starts the worker with clone(CLONE_FILES) and starts it again whenever it dies.
  * SIGTERM: drain, then exit 0. WRK_ORDER: see there. It goes on when the supervisor dies: the next one takes it

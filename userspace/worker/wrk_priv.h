@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "weir/flow.h"
@@ -126,6 +127,12 @@ enum wrk_drain {
 	WRK_DRAIN_MOVE = 4,	 /* the slot ends, its pool goes on in another: connections are passed there */
 };
 
+/* Where the pool's program listens. */
+struct wrk_address {
+	struct sockaddr_storage addr;
+	socklen_t bytes; /* 0: the pool has none */
+};
+
 /* Made by the keeper, survives the worker. A worker sees its copy as of its clone(): fixed after init. Two workers of a
  * slot live at a time while one replaces the other. */
 struct wrk_base {
@@ -135,6 +142,7 @@ struct wrk_base {
 	int drain_fd; /* eventfd of this worker alone, readable when it shall end; its value is an enum wrk_drain */
 	int ping_fd;  /* eventfd, semaphore: the keeper's health ping, in the epoll set as WRK_SOURCE_PING; -1: none */
 	uint32_t generation; /* of this worker: thread numbers in wrk_conn.state carry it, see wrk_thread_number() */
+	struct wrk_address program;
 	bool has_elder; /* another worker of the slot lives: what is in flight now is its own, not a dead one's */
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What a pool says about the program that each of its slots runs. Embedded in struct weir_conf_pool. */
+/* What a pool says about the program that each of its slots runs. Embedded in struct
+ * weir_conf_pool. */
 #ifndef WEIR_CONFIG_EXEC_H
 #define WEIR_CONFIG_EXEC_H
 
@@ -15,7 +16,8 @@ struct weir_conf_exec {
 	struct weir_conf_words command; /* program, absolute, and its arguments; empty: none */
 	char *directory;		/* absolute; NULL: the pool's root, or / */
 	enum weir_exec_socket socket;
-	unsigned overlap_ms; /* recycling: the next program runs so long before the old one is ended; 0: never both */
+	unsigned overlap_ms; /* recycling: the next program runs so long before the old one is
+				ended; 0: never both */
 	char *ping;	     /* target of the health ping; NULL: none */
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The program of a pool slot (exec): started by the keeper with a listening socket as descriptor 3, restarted when it
- * dies, replaced when the slot is recycled, ended behind the last worker. The socket is made once and outlives every
- * program: while none runs, connections wait in its queue. One thread, the keeper's. */
+/* The program of a pool slot (exec): started by the keeper with a listening socket as descriptor 3,
+ * restarted when it dies, replaced when the slot is recycled, ended behind the last worker. The
+ * socket is made once and outlives every program: while none runs, connections wait in its queue.
+ * One thread, the keeper's. */
 #ifndef WRK_KEEPER_PROGRAM_H
 #define WRK_KEEPER_PROGRAM_H
 
@@ -15,7 +16,7 @@
 struct keeper;
 
 struct keeper_run {
-	pid_t pid;		/* 0: none; also its process group */
+	pid_t pid; /* 0: none; also its process group */
 	uint64_t born_ms;
 	uint64_t end_ms;	/* when it was told to end; 0: not yet */
 	const char *killed_for; /* why we killed it; NULL: we have not */
@@ -23,25 +24,26 @@ struct keeper_run {
 
 /* A health ping under way: a connection to the program's own socket. */
 struct keeper_ping {
-	int fd;		  /* -1: none */
+	int fd; /* -1: none */
 	bool is_sent;
 	uint64_t since_ms; /* of this one, or when the last was answered */
 };
 
 struct keeper_program {
 	/* fixed after init */
-	int listen_fd;	/* -1: the pool has no program */
-	int out_read;	/* what programs write to standard output and standard error; the others' end is */
-	int out_write;	/* kept here, so that the pipe never ends */
+	int listen_fd; /* -1: the pool has no program */
+	int out_read;  /* what programs write to standard output and standard error; the others' end
+			  is */
+	int out_write; /* kept here, so that the pipe never ends */
 
 	/* at most two live at a time */
 	struct keeper_run serving, next, old;
 	uint64_t retry_ms;
 	unsigned backoff_ms;
-	bool is_new;	     /* the next one to start takes the place of none that crashed */
+	bool is_new; /* the next one to start takes the place of none that crashed */
 	bool wants_recycle;
 	struct keeper_ping ping;
-	size_t line_bytes;   /* of a line whose end has not come */
+	size_t line_bytes; /* of a line whose end has not come */
 	char line[KEEPER_LINE_MAX];
 };
 
@@ -49,7 +51,8 @@ struct keeper_program {
 int keeper_program_prepare(struct keeper *k);
 /* The descriptors that are kept for programs. Returns how many, 4 at most. */
 size_t keeper_program_fds(const struct keeper *k, int *ret);
-/* Starts a program. -errno of fork(); what goes wrong in the child is its own message and status 127. */
+/* Starts a program. -errno of fork(); what goes wrong in the child is its own message and status
+ * 127. */
 int keeper_program_start(struct keeper *k, struct keeper_run *run);
 
 /* keeper_program.c. */

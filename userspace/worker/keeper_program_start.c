@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* How a program comes to its socket and its process. The socket is made with the supervisor's rights, before the keeper
- * gives them up: its name lies in a folder of root's beside the control socket, and only the pool's account may
- * connect. */
+/* How a program comes to its socket and its process. The socket is made with the supervisor's
+ * rights, before the keeper gives them up: its name lies in a folder of root's beside the control
+ * socket, and only the pool's account may connect. */
 #include "worker/keeper.h"
 
 #include <arpa/inet.h>
@@ -25,10 +25,11 @@
 
 /* --- socket --- */
 
-/* Bound beside its name, then renamed over it: whoever connects reaches the old listener or the new one. */
+/* Bound beside its name, then renamed over it: whoever connects reaches the old listener or the new
+ * one. */
 static int listen_unix(const struct wrk_setup *s, struct wrk_address *ret)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX }, temporary = { .sun_family = AF_UNIX };
+	struct sockaddr_un a = {.sun_family = AF_UNIX}, temporary = {.sun_family = AF_UNIX};
 	_cleanup_close_ int fd = -1;
 	char path[512], folder[512];
 
@@ -44,8 +45,9 @@ static int listen_unix(const struct wrk_setup *s, struct wrk_address *ret)
 	(void)unlink(temporary.sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&temporary, sizeof(temporary)) < 0 ||
-	    chmod(temporary.sun_path, 0600) < 0 || chown(temporary.sun_path, s->pool->uid, s->pool->gid) < 0 ||
-	    listen(fd, BACKLOG) < 0 || rename(temporary.sun_path, path) < 0)
+	    chmod(temporary.sun_path, 0600) < 0 ||
+	    chown(temporary.sun_path, s->pool->uid, s->pool->gid) < 0 || listen(fd, BACKLOG) < 0 ||
+	    rename(temporary.sun_path, path) < 0)
 		return -errno;
 	memcpy(&ret->addr, &a, sizeof(a));
 	ret->bytes = sizeof(a);
@@ -54,7 +56,7 @@ static int listen_unix(const struct wrk_setup *s, struct wrk_address *ret)
 
 static int listen_tcp(struct wrk_address *ret)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	socklen_t bytes = sizeof(a);
 
@@ -75,9 +77,11 @@ int keeper_program_prepare(struct keeper *k)
 	p->is_new = true;
 	if (!s->pool->exec.command.count)
 		return 0;
-	fd = s->pool->exec.socket == WEIR_EXEC_TCP ? listen_tcp(&k->base.program) : listen_unix(s, &k->base.program);
+	fd = s->pool->exec.socket == WEIR_EXEC_TCP ? listen_tcp(&k->base.program)
+						   : listen_unix(s, &k->base.program);
 	if (fd < 0)
-		return weir_err(fd, "cannot make the socket for the program of pool '%s'", s->pool->name);
+		return weir_err(fd, "cannot make the socket for the program of pool '%s'",
+				s->pool->name);
 	p->listen_fd = fd;
 	/* the programs' end blocks, as they expect it */
 	if (pipe2(pair, O_CLOEXEC) < 0 || fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0)
@@ -122,9 +126,10 @@ void wrk_programs_remove(const char *control)
 static void take_descriptors(const struct keeper_program *p, bool is_fastcgi)
 {
 	/* above all that will be theirs */
-	int listener = fcntl(p->listen_fd, F_DUPFD, FIRST_FD + 8), out = fcntl(p->out_write, F_DUPFD, FIRST_FD + 8);
+	int listener = fcntl(p->listen_fd, F_DUPFD, FIRST_FD + 8),
+	    out = fcntl(p->out_write, F_DUPFD, FIRST_FD + 8);
 	int in = open("/dev/null", O_RDONLY);
-	int keep[] = { FIRST_FD };
+	int keep[] = {FIRST_FD};
 
 	/* FastCGI programs of old take their listening socket as standard input (FastCGI 2.2) */
 	if (listener < 0 || out < 0 || in < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 ||
@@ -171,7 +176,9 @@ __attribute__((noreturn)) static void become(const struct keeper *k, pid_t keepe
 {
 	const struct weir_conf_pool *pool = k->base.setup->pool;
 	const struct weir_conf_words *command = &pool->exec.command;
-	const char *directory = pool->exec.directory ? pool->exec.directory : pool->root ? pool->root : "/";
+	const char *directory = pool->exec.directory ? pool->exec.directory
+				: pool->root	     ? pool->root
+						     : "/";
 	char **args = calloc(command->count + 1, sizeof(*args));
 
 	/* a program whose keeper is gone would never be ended */
@@ -198,6 +205,6 @@ int keeper_program_start(struct keeper *k, struct keeper_run *run)
 		become(k, keeper);
 	if (pid < 0)
 		return -errno;
-	*run = (struct keeper_run){ .pid = pid, .born_ms = weir_now_ms() };
+	*run = (struct keeper_run){.pid = pid, .born_ms = weir_now_ms()};
 	return 0;
 }

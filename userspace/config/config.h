@@ -261,6 +261,9 @@ int weir_conf_minute_parse(const char *text);
 /* Parses "0-3,8" into ret[0..max-1]; returns how many CPUs are named, or -EINVAL. */
 int weir_conf_cpus_parse(const char *text, bool *ret, int max);
 
+/* "SIGTERM" and others that a program may take as an order to end. -EINVAL. */
+int weir_conf_signal_parse(const char *name);
+
 /* Where the listening socket of a pool's program is, with exec_socket unix. `slot` counts from 0 in each pool. */
 void weir_conf_exec_path(const struct weir_config *c, const struct weir_conf_pool *p, unsigned slot, char *buf,
 			 size_t bytes);

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -13,6 +14,23 @@ void weir_conf_exec_path(const struct weir_config *c, const struct weir_conf_poo
 			 char *buf, size_t bytes)
 {
 	snprintf(buf, bytes, "%s.exec/%s.%u", c->control, p->name, slot);
+}
+
+int weir_conf_signal_parse(const char *name)
+{
+	static const struct {
+		const char *name;
+		int number;
+	} signals[] = {
+	    {"SIGTERM", SIGTERM}, {"SIGQUIT", SIGQUIT}, {"SIGINT", SIGINT},	  {"SIGHUP", SIGHUP},
+	    {"SIGUSR1", SIGUSR1}, {"SIGUSR2", SIGUSR2}, {"SIGWINCH", SIGWINCH},
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(signals); i++)
+		if (!strcmp(signals[i].name, name))
+			return signals[i].number;
+	return -EINVAL;
 }
 
 static void check_command(const struct weir_config *c, const struct weir_conf_pool *p,
@@ -74,7 +92,7 @@ int weir_conf_check_exec(const struct weir_config *c, struct weir_conf_pool *p,
 			 struct weir_conf_report *report)
 {
 	static const enum weir_param_id others[] = {
-	    WEIR_PARAM_POOL_exec_directory, WEIR_PARAM_POOL_exec_socket,
+	    WEIR_PARAM_POOL_exec_directory, WEIR_PARAM_POOL_exec_stop, WEIR_PARAM_POOL_exec_socket,
 	    WEIR_PARAM_POOL_exec_overlap, WEIR_PARAM_POOL_exec_ping};
 	char path[512];
 	size_t i;
@@ -90,6 +108,10 @@ int weir_conf_check_exec(const struct weir_config *c, struct weir_conf_pool *p,
 	}
 	check_command(c, p, report);
 	check_ping(c, p, report);
+	if (weir_conf_signal_parse(p->exec.stop) < 0)
+		weir_conf_error(report, c->file, MAX(p->lines[WEIR_PARAM_POOL_exec_stop], 0),
+				"exec_stop '%s' is none of the signals that end a program, as SIGTERM or SIGQUIT",
+				p->exec.stop);
 	weir_conf_exec_path(c, p, MAX(p->slots, 1u) - 1, path, sizeof(path));
 	/* it is bound under another name first, which is longer */
 	if (p->exec.socket == WEIR_EXEC_UNIX &&

@@ -18,6 +18,7 @@ struct weir_conf_exec {
 	enum weir_exec_socket socket;
 	unsigned overlap_ms; /* recycling: the next program runs so long before the old one is
 				ended; 0: never both */
+	char *stop;	     /* name of the signal that ends it, see weir_conf_signal_parse() */
 	char *ping;	     /* target of the health ping; NULL: none */
 };
 

@@ -30,6 +30,7 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		free(c->pools[i].orphan_action_exe);
 		free(c->pools[i].smp_affinity);
 		free(c->pools[i].exec.directory);
+		free(c->pools[i].exec.stop);
 		free(c->pools[i].exec.ping);
 		free_words(&c->pools[i].exec.command);
 		free_words(&c->pools[i].restart_schedule);

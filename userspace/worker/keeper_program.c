@@ -53,13 +53,13 @@ static void publish(const struct keeper *k)
 	weir_metrics_set(m, program_born_ms, k->program.serving.born_ms);
 }
 
-static void end(struct keeper_run *run)
+static void end(const struct keeper *k, struct keeper_run *run)
 {
 	if (!run->pid || run->end_ms)
 		return;
 	run->end_ms = weir_now_ms();
 	/* itself alone: what it has started is its own to end */
-	(void)kill(run->pid, SIGTERM);
+	(void)kill(run->pid, weir_conf_signal_parse(k->base.setup->pool->exec.stop));
 }
 
 void keeper_program_kill(struct keeper *k, struct keeper_run *run, const char *why)
@@ -188,7 +188,7 @@ static void begin_recycle(struct keeper *k)
 		return;
 	p->wants_recycle = false;
 	if (k->base.setup->pool->exec.overlap_ms == 0)
-		end(&p->serving);
+		end(k, &p->serving);
 	else if (keeper_program_start(k, &p->next) < 0)
 		weir_metrics_add(k->base.setup->metrics, recycle_failures, 1);
 }
@@ -202,7 +202,7 @@ static void hand_over(struct keeper *k)
 	p->next = (struct keeper_run){};
 	weir_info("program %d of pool '%s' is replaced by %d", p->old.pid,
 		  k->base.setup->pool->name, p->serving.pid);
-	end(&p->old);
+	end(k, &p->old);
 	publish(k);
 	keeper_wake_supervisor(k);
 }
@@ -223,8 +223,8 @@ void keeper_program_step(struct keeper *k)
 		return;
 	if (!is_wanted(k)) {
 		p->wants_recycle = false;
-		end(&p->serving);
-		end(&p->next);
+		end(k, &p->serving);
+		end(k, &p->next);
 	} else if (!p->serving.pid) {
 		start_first(k);
 	} else if (p->wants_recycle) {

@@ -49,6 +49,8 @@ struct keeper_program {
 
 /* keeper_program_start.c. With the rights of the supervisor: makes the socket. Logs. */
 int keeper_program_prepare(struct keeper *k);
+/* With those of the pool's account, so that a program may open /dev/stderr, which is this pipe. Logs. */
+int keeper_program_open_pipe(struct keeper *k);
 /* The descriptors that are kept for programs. Returns how many, 4 at most. */
 size_t keeper_program_fds(const struct keeper *k, int *ret);
 /* Starts a program. -errno of fork(); what goes wrong in the child is its own message and status

@@ -71,23 +71,30 @@ static int listen_tcp(struct wrk_address *ret)
 int keeper_program_prepare(struct keeper *k)
 {
 	const struct wrk_setup *s = k->base.setup;
-	struct keeper_program *p = &k->program;
-	int pair[2], fd;
+	int fd;
 
-	p->is_new = true;
 	if (!s->pool->exec.command.count)
 		return 0;
-	fd = s->pool->exec.socket == WEIR_EXEC_TCP ? listen_tcp(&k->base.program)
-						   : listen_unix(s, &k->base.program);
+	fd = s->pool->exec.socket == WEIR_EXEC_TCP ? listen_tcp(&k->base.program) :
+						     listen_unix(s, &k->base.program);
 	if (fd < 0)
-		return weir_err(fd, "cannot make the socket for the program of pool '%s'",
-				s->pool->name);
-	p->listen_fd = fd;
+		return weir_err(fd, "cannot make the socket for the program of pool '%s'", s->pool->name);
+	k->program.listen_fd = fd;
+	k->program.is_new = true;
+	return 0;
+}
+
+int keeper_program_open_pipe(struct keeper *k)
+{
+	int pair[2];
+
+	if (k->program.listen_fd < 0)
+		return 0;
 	/* the programs' end blocks, as they expect it */
 	if (pipe2(pair, O_CLOEXEC) < 0 || fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0)
 		return weir_err(-errno, "cannot make a pipe");
-	p->out_read = pair[0];
-	p->out_write = pair[1];
+	k->program.out_read = pair[0];
+	k->program.out_write = pair[1];
 	return 0;
 }
 

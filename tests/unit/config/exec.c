@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -103,6 +104,13 @@ Test(exec, program_must_be_there_and_be_one)
 	weir_conf_report_fini(&report);
 	cr_assert_eq(load("exec = { \"/tmp\" }", NULL), -EINVAL);
 	cr_expect(has_finding(3, "is no program"));
+}
+
+Test(exec, signal_has_a_name)
+{
+	cr_assert_eq(load("exec = { \"/bin/sh\" }\nexec_stop = SIGKILL", NULL), -EINVAL);
+	cr_expect(has_finding(4, "none of the signals"));
+	cr_expect(weir_conf_signal_parse("SIGQUIT") == SIGQUIT && weir_conf_signal_parse("") == -EINVAL);
 }
 
 Test(exec, ping_cannot_smuggle_a_field)

@@ -68,6 +68,7 @@ static void prepare(void)
 	    .command = {command, 2},
 	    .directory = directory,
 	    .overlap_ms = 100,
+	    .stop = (char *)"SIGTERM",
 	};
 	slot.pools[0].environment = (struct weir_conf_words){environment, 1};
 }

@@ -15,7 +15,7 @@ CFLAGS ?= -O2 -g
 HOST_CFLAGS = $(CFLAGS) $(WARN) -Wmissing-prototypes -D_GNU_SOURCE -Iinclude -Iuserspace -I$(BUILD) -pthread \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 BPF_CFLAGS = -O2 -g -target bpf -mcpu=v3 $(WARN) -Wimplicit-int-conversion -Iinclude -I. -Ibpf
-LDLIBS = -lbpf -lelf -lz -lconfuse -ljansson -lseccomp -lcap-ng -pthread -rdynamic -ldl
+LDLIBS = -lbpf -lelf -lz -lconfuse -ljansson -lseccomp -lcap-ng -lsystemd -pthread -rdynamic -ldl
 
 LLHTTP = /usr/share/llhttp
 LLHTTP_OBJ = $(patsubst %,$(BUILD)/llhttp/%.o,api http llhttp)
@@ -73,4 +73,4 @@ vmlinux:
 clean:
 	rm -rf build
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -name '*.d' -print 2>/dev/null)

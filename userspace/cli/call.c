@@ -21,13 +21,16 @@ json_t *cmd_call(const struct cmd_args *args, json_t *request)
 	json_decref(request);
 	if (r == -ENOENT || r == -ECONNREFUSED) {
 		weir_err(0,
-			 "no instance runs with the control socket %s: start one with `weir run`, or name its socket "
+			 "no instance runs with the control socket %s: start one with `weir run`, "
+			 "or name its socket "
 			 "with --control",
 			 args->control);
 		return NULL;
 	}
 	if (r == -EACCES || r == -EPERM || r == -EBADMSG) {
-		weir_err(0, "the instance with the control socket %s does not talk to this user: try as root",
+		weir_err(0,
+			 "the instance with the control socket %s does not talk to this user: try "
+			 "as root",
 			 args->control);
 		return NULL;
 	}
@@ -61,9 +64,43 @@ void cmd_print_report(const struct weir_conf_report *report)
 	}
 }
 
+/* What tells one life of the supervisor from the next: 0 while nobody answers. */
+static json_int_t loaded_ms(const struct cmd_args *args, char version[32])
+{
+	_cleanup_json_ json_t *request = json_pack("{s:s}", "command", "status"), *reply = NULL;
+
+	if (!request || weir_ipc_call(args->control, request, STOP_LIMIT_MS, &reply) < 0)
+		return 0;
+	snprintf(version, 32, "%s", cmd_get(reply, "version"));
+	return cmd_int(reply, "loaded_ms");
+}
+
+enum cmd_exit cmd_upgrade(const struct cmd_args *args)
+{
+	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+	_cleanup_json_ json_t *reply = NULL;
+	char before[32] = "", after[32] = "";
+	json_int_t was = loaded_ms(args, before), is;
+	unsigned i;
+
+	reply = cmd_call(args, json_pack("{s:s}", "command", "upgrade"));
+	if (!reply)
+		return CMD_FAILED;
+	for (i = 0; i < STOP_LIMIT_MS / 20; i++) {
+		is = loaded_ms(args, after);
+		if (is && is != was) {
+			printf("upgraded: version %s runs in place of %s\n", after, before);
+			return CMD_OK;
+		}
+		(void)nanosleep(&pause, NULL);
+	}
+	weir_err(0, "the new program does not answer: see the log of the instance");
+	return CMD_FAILED;
+}
+
 enum cmd_exit cmd_stop(const struct cmd_args *args)
 {
-	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
 	_cleanup_json_ json_t *reply = NULL;
 	unsigned i;
 
@@ -79,6 +116,7 @@ enum cmd_exit cmd_stop(const struct cmd_args *args)
 		}
 		(void)nanosleep(&pause, NULL);
 	}
-	weir_err(0, "the instance has been told to stop but has not ended yet; `weir status` shows what it waits for");
+	weir_err(0, "the instance has been told to stop but has not ended yet; `weir status` shows "
+		    "what it waits for");
 	return CMD_FAILED;
 }

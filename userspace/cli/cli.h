@@ -42,6 +42,16 @@ struct cmd {
 extern const struct cmd cmd_table[];
 extern const size_t cmd_count;
 
+/* A row of opts.def. */
+struct cmd_opt {
+	char letter;
+	const char *name;
+	const char *argument; /* NULL: none */
+	const char *help;
+};
+extern const struct cmd_opt cmd_opts[];
+extern const size_t cmd_opts_count;
+
 /* args.c: finds the command of argv[1], or argv[1] and argv[2]. NULL: none; *ret_why says what to do. */
 const struct cmd *cmd_find(int argc, char *const argv[], const char **ret_why);
 /* Parses the options of `c`. CMD_USAGE: a message has been printed. */

@@ -77,6 +77,7 @@ void sup_stop(struct sup *s)
 	s->is_stopping = true;
 	s->kill_ms = weir_now_ms() + DRAIN_MS;
 	weir_info("stopping: waiting up to %d s for requests in flight", DRAIN_MS / 1000);
+	sup_service_stopping();
 	sup_sockets_close(s);
 	sup_slots_signal(s, SIGTERM);
 }
@@ -95,6 +96,7 @@ static void on_news(struct sup *s)
 
 	(void)!read(s->wake_fd, &count, sizeof(count));
 	sup_pools_look(s);
+	sup_refuser_dispatch(s);
 }
 
 static void on_signal(struct sup *s)
@@ -131,6 +133,7 @@ static void on_tick(struct sup *s)
 		sup_cpu_tick(s, &s->pools[i]);
 	}
 	sup_takeover_tick(s, false);
+	sup_service_tick();
 	sup_refuser_dispatch(s);
 	sup_pools_look(s);
 	sup_slots_start(s);
@@ -166,5 +169,6 @@ void sup_loop_run(struct sup *s)
 		else if (n == 1) /* the pidfd of a keeper */
 			on_death(s);
 		check_stop(s);
+		sup_upgrade_tick(s);
 	}
 }

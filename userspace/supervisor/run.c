@@ -98,6 +98,9 @@ static int start(struct sup *s)
 	r = sup_lock(s);
 	if (r < 0)
 		return r;
+	r = sup_service_inherit(s);
+	if (r < 0)
+		return r;
 	r = weir_route_build(s->config, &s->routes);
 	if (r == 0)
 		r = sup_slots_new(s);
@@ -120,6 +123,7 @@ static int start(struct sup *s)
 	sup_privileges_drop();
 	sup_pools_resume(s);
 	sup_slots_start(s);
+	sup_refuser_watch_activated(s, true);
 	sup_takeover_finish(s);
 	return 0;
 }
@@ -137,6 +141,7 @@ static void finish(struct sup *s)
 	sup_cgroup_remove(s);
 	wrk_programs_remove(s->config->control);
 	sup_refuser_free(s);
+	free(s->upgrade);
 	sup_state_free(s, true);
 	sup_unlock(s);
 	sup_pools_free(s);
@@ -155,7 +160,9 @@ int sup_run(const struct weir_conf_options *options)
 
 	memset(s.pass_tx, 0xff, sizeof(s.pass_tx));
 	memset(s.pass_rx, 0xff, sizeof(s.pass_rx));
+	memset(s.activated, 0xff, sizeof(s.activated));
 	s.started_at = weir_realtime_s();
+	s.loaded_ms = weir_now_ms();
 	s.options = options;
 	if (geteuid() != 0) {
 		weir_err(0, "weir run must be started as root (it attaches BPF programs and gives its workers another "
@@ -169,6 +176,7 @@ int sup_run(const struct weir_conf_options *options)
 	r = start(&s);
 	if (r == 0) {
 		announce(&s);
+		sup_service_ready(&s);
 		sup_loop_run(&s);
 	}
 	finish(&s);

@@ -82,6 +82,8 @@ int sup_sockets_open(struct sup *s)
 
 	/* those of the killed supervisor's workers are in the same group */
 	for (i = 0; !s->is_takeover && !s->old && i < s->config->listens_count; i++) {
+		if (s->activated[s->config->listens[i].id] >= 0)
+			continue;
 		r = check_is_free(&s->config->listens[i]);
 		if (r < 0)
 			return r;
@@ -119,6 +121,7 @@ void sup_sockets_close(struct sup *s)
 {
 	size_t i, j;
 
+	sup_refuser_watch_activated(s, false);
 	for (j = 0; j < s->slots_count; j++) {
 		for (i = 0; s->slots[j].listeners && i < s->config->listens_count; i++) {
 			int fd = TAKE_FD(s->slots[j].listeners[i].fd);

@@ -105,9 +105,12 @@ struct sup {
 	int timer_fd;
 	int wake_fd;			   /* eventfd: a keeper has news in the metrics */
 	struct sup_refuser *refuser;
+	int activated[WEIR_ENDPOINTS_MAX];  /* by endpoint id: a socket of the service manager; -1: none */
 	sigset_t signals_before;
 	int64_t started_at;		   /* CLOCK_REALTIME seconds */
 	const struct weir_conf_options *options;
+	uint64_t loaded_ms;		   /* when this program began */
+	struct sup_program *upgrade;	   /* that takes over at the next turn of the loop; NULL: none */
 
 	bool is_stopping;
 	uint64_t kill_ms;		   /* stopping: when patience ends */
@@ -197,6 +200,8 @@ void sup_refuser_free(struct sup *s);
 int sup_refuser_fd(const struct sup *s);
 void sup_refuser_dispatch(struct sup *s);
 void sup_refuser_watch(struct sup *s, struct sup_pool *p, bool is_on);
+/* Sockets of the service manager: watched once the workers run; off closes them. */
+void sup_refuser_watch_activated(struct sup *s, bool is_on);
 
 /* kernel.c: the dataplane, or the reason why there is none. Logs. */
 int sup_kernel_load(struct sup *s);
@@ -210,6 +215,16 @@ void sup_privileges_drop(void);
 int sup_loop_new(struct sup *s);
 void sup_loop_run(struct sup *s);
 void sup_stop(struct sup *s);
+
+/* service.c: systemd, where it is. */
+int sup_service_inherit(struct sup *s); /* logs */
+void sup_service_ready(const struct sup *s);
+void sup_service_stopping(void);
+void sup_service_tick(void);
+
+/* upgrade.c: a new program file. */
+void sup_upgrade_tick(struct sup *s); /* does not return when one takes over */
+json_t *sup_control_upgrade(struct sup *s, const json_t *request);
 
 /* reload.c: SIGHUP. */
 void sup_reload(struct sup *s);

@@ -73,6 +73,8 @@ def pattern(size):
 class Weir:
     """One run of build/weir run in a namespace."""
 
+    argv = (str(PROGRAM), "run")
+
     def __init__(self, folder, netns, options):
         self.netns, self.options, self.folder = netns, options, folder
         self.control = folder / f"{folder.name}.sock"  # names the instance, so be unique
@@ -85,7 +87,7 @@ class Weir:
         words = [str(word) for word in self.options] + ["--control", str(self.control)]
         with open(self.log_path, "ab") as log:
             self.process = self.netns.popen(
-                str(PROGRAM), "run", *words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                *self.argv, *words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env=dict(os.environ, WEIR_TEST=self.mark))
         wait_for("weir answers on its control socket", self.is_ready)
         self.remember_programs()

@@ -16,6 +16,7 @@
 #include "common/macro.h"
 
 #include "config/exec.h"
+#include "config/fastcgi.h"
 #include "config/words.h"
 
 #define WEIR_VERSION "0.1.0"
@@ -121,6 +122,7 @@ struct weir_conf_pool {
 	struct weir_conf_words environment;
 
 	struct weir_conf_exec exec;
+	struct weir_conf_fastcgi fastcgi;
 
 	int line;	       /* in the configuration file; 0: from options */
 	int lines[WEIR_PARAM__MAX]; /* where each parameter was set, by enum weir_param_id; see WEIR_LINE_* */

@@ -30,6 +30,10 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		free(c->pools[i].orphan_action_exe);
 		free(c->pools[i].smp_affinity);
 		free(c->pools[i].exec.directory);
+		free(c->pools[i].fastcgi.extension);
+		free(c->pools[i].fastcgi.index);
+		free(c->pools[i].fastcgi.front);
+		free_words(&c->pools[i].fastcgi.params);
 		free(c->pools[i].exec.stop);
 		free(c->pools[i].exec.ping);
 		free_words(&c->pools[i].exec.command);

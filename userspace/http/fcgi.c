@@ -71,12 +71,17 @@ static void put_length(struct weir_buf *b, size_t n)
 		weir_buf_put(b, bytes, sizeof(bytes));
 }
 
+void weir_fcgi_param_begin(struct weir_buf *b, struct weir_str name, size_t bytes)
+{
+	assert(name.n <= INT32_MAX && bytes <= INT32_MAX);
+	put_length(b, name.n);
+	put_length(b, bytes);
+	weir_buf_str(b, name);
+}
+
 void weir_fcgi_param(struct weir_buf *b, struct weir_str name, struct weir_str value)
 {
-	assert(name.n <= INT32_MAX && value.n <= INT32_MAX);
-	put_length(b, name.n);
-	put_length(b, value.n);
-	weir_buf_str(b, name);
+	weir_fcgi_param_begin(b, name, value.n);
 	weir_buf_str(b, value);
 }
 

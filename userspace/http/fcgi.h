@@ -27,6 +27,8 @@ void weir_fcgi_begin(struct weir_buf *b, bool keep_conn);
  * thrown away. */
 size_t weir_fcgi_params_open(struct weir_buf *b);
 void weir_fcgi_param(struct weir_buf *b, struct weir_str name, struct weir_str value);
+/* The same for a value of `bytes` that the caller appends. */
+void weir_fcgi_param_begin(struct weir_buf *b, struct weir_str name, size_t bytes);
 /* A name made of a field's: "HTTP_" and upper case, '-' as '_' (RFC 3875 4.1.18). Nothing for names
  * that would be taken for another's: "Proxy" (HTTP_PROXY), and those with '_' or anything else that
  * is no letter, digit or '-'. */

@@ -15,7 +15,7 @@ CFLAGS ?= -O2 -g
 HOST_CFLAGS = $(CFLAGS) $(WARN) -Wmissing-prototypes -D_GNU_SOURCE -Iinclude -Iuserspace -I$(BUILD) -pthread \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 BPF_CFLAGS = -O2 -g -target bpf -mcpu=v3 $(WARN) -Wimplicit-int-conversion -Iinclude -I. -Ibpf
-LDLIBS = -lbpf -lelf -lz -lconfuse -ljansson -lseccomp -lcap-ng -lsystemd -pthread -rdynamic -ldl
+LDLIBS = -lbpf -lelf -lz -lconfuse -ljansson -lseccomp -lcap-ng -lsystemd -lm -pthread -rdynamic -ldl
 
 LLHTTP = /usr/share/llhttp
 LLHTTP_OBJ = $(patsubst %,$(BUILD)/llhttp/%.o,api http llhttp)

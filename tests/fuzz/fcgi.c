@@ -26,10 +26,9 @@ static void run(const uint8_t *data, size_t size, size_t step, struct result *re
 	while (at < size && ret->last >= 0 && ret->last != WEIR_FCGI_END) {
 		size_t n = size - at < step ? size - at : step;
 		char *part = fuzz_copy(data + at, n);
-		struct weir_str in = {part, n}, out;
+		struct weir_str in = { part, n }, out;
 
-		while ((ret->last = weir_fcgi_read(&r, &in, &out)) > WEIR_FCGI_MORE &&
-		       ret->last != WEIR_FCGI_END) {
+		while ((ret->last = weir_fcgi_read(&r, &in, &out)) > WEIR_FCGI_MORE && ret->last != WEIR_FCGI_END) {
 			assert(out.n > 0 && out.p >= part && out.p + out.n <= part + n);
 			if (ret->last == WEIR_FCGI_STDOUT && ret->out_bytes + out.n <= BYTES_MAX)
 				memcpy(ret->out + ret->out_bytes, out.p, out.n);
@@ -50,8 +49,7 @@ static void run(const uint8_t *data, size_t size, size_t step, struct result *re
 static void read_head(const char *bytes, size_t count)
 {
 	static char text[HEAD_MAX];
-	struct weir_buf out = {.p = text, .cap = sizeof(text)},
-			again = {.p = text, .cap = sizeof(text)};
+	struct weir_buf out = { .p = text, .cap = sizeof(text) }, again = { .p = text, .cap = sizeof(text) };
 	size_t scanned = 0, whole = 0, n, i;
 	ptrdiff_t lines = 0;
 	struct weir_cgi_head h, last;
@@ -79,12 +77,12 @@ static void read_head(const char *bytes, size_t count)
 
 static void split(const char *bytes, size_t count)
 {
-	struct weir_str path = {bytes, count};
+	struct weir_str path = { bytes, count };
 	size_t at = 0, next;
 
 	while ((next = weir_cgi_split(path, WEIR_STR(".php"), at)) > 0) {
 		assert(next > at && next <= count && !memcmp(bytes + next - 4, ".php", 4));
-		assert(weir_cgi_is_script((struct weir_str){bytes, next}, WEIR_STR(".php")));
+		assert(weir_cgi_is_script((struct weir_str){ bytes, next }, WEIR_STR(".php")));
 		at = next;
 	}
 }
@@ -96,12 +94,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	run(data, size, size, &whole);
 	run(data, size, 1, &each);
-	assert((whole.last < 0) == (each.last < 0) && whole.taken == each.taken &&
-	       whole.app_status == each.app_status);
-	assert(whole.last < 0 ||
-	       (whole.out_bytes == each.out_bytes && whole.err_bytes == each.err_bytes));
-	assert(whole.out_bytes > BYTES_MAX || whole.last < 0 ||
-	       !memcmp(whole.out, each.out, whole.out_bytes));
+	assert((whole.last < 0) == (each.last < 0) && whole.taken == each.taken && whole.app_status == each.app_status);
+	assert(whole.last < 0 || (whole.out_bytes == each.out_bytes && whole.err_bytes == each.err_bytes));
+	assert(whole.out_bytes > BYTES_MAX || whole.last < 0 || !memcmp(whole.out, each.out, whole.out_bytes));
 	if (whole.out_bytes <= BYTES_MAX)
 		read_head(whole.out, whole.out_bytes);
 	read_head(copy, size);

@@ -65,7 +65,7 @@ static int check_root(const struct weir_config *c, struct weir_conf_pool *p, str
 	_cleanup_free_ char *real = NULL;
 	struct stat st;
 
-	if (!p->root && p->handler == WEIR_HANDLER_DEBUG)
+	if (!p->root && p->handler != WEIR_HANDLER_STATIC)
 		return 0;
 	if (!p->root) {
 		weir_conf_error(report, c->file, p->line, "pool '%s' has no root: name the directory to serve",
@@ -162,8 +162,11 @@ static int check_pools(struct weir_config *c, struct weir_conf_report *report)
 			r = check_root(c, p, report);
 		if (r == 0)
 			r = weir_conf_check_exec(c, p, report);
+		if (r == 0)
+			r = weir_conf_check_proxy(c, p, report);
 		if (r < 0)
 			return r;
+		weir_conf_check_fastcgi(c, p, report);
 		set_threads(c, p, report);
 		weir_conf_check_life(c, p, report);
 		if (!p->lines[WEIR_PARAM_POOL_prefixes] && c->listens_count)

@@ -14,6 +14,7 @@
 #include "weir/route.h"
 
 #include "common/macro.h"
+#include "config/proxy.h"
 
 #include "config/exec.h"
 #include "config/fastcgi.h"
@@ -46,6 +47,9 @@ enum weir_start_mode {
 enum weir_handler {
 	WEIR_HANDLER_STATIC,
 	WEIR_HANDLER_DEBUG,
+	WEIR_HANDLER_PROXY,
+	WEIR_HANDLER_FASTCGI,
+	WEIR_HANDLER_EXEC, /* HTTP, to the program that the slot runs */
 };
 
 enum weir_cpu_action {
@@ -123,6 +127,9 @@ struct weir_conf_pool {
 
 	struct weir_conf_exec exec;
 	struct weir_conf_fastcgi fastcgi;
+	/* where requests are passed on to */
+	struct weir_conf_words upstreams;
+	struct weir_conf_proxy proxy;
 
 	int line;	       /* in the configuration file; 0: from options */
 	int lines[WEIR_PARAM__MAX]; /* where each parameter was set, by enum weir_param_id; see WEIR_LINE_* */
@@ -223,6 +230,8 @@ enum weir_param_type {
 	WEIR_TYPE_CPU_ACTION, /* enum weir_cpu_action */
 	WEIR_TYPE_HANDLER,  /* enum weir_handler */
 	WEIR_TYPE_EXEC_SOCKET, /* enum weir_exec_socket */
+	WEIR_TYPE_BALANCE,  /* enum weir_balance */
+	WEIR_TYPE_FORWARDED, /* enum weir_forwarded */
 	WEIR_TYPE_LISTENS,  /* list: weir_config.listens */
 	WEIR_TYPE_NAMES,    /* list: weir_config.interfaces */
 	WEIR_TYPE_PREFIXES, /* list: weir_config.prefixes */

@@ -35,6 +35,11 @@ void weir_conf_check_life(const struct weir_config *c, const struct weir_conf_po
 
 /* The program of a pool; makes its directory absolute. -ENOMEM only. */
 int weir_conf_check_exec(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report);
+/* What a fastcgi pool says about its scripts. After the root was resolved. */
+void weir_conf_check_fastcgi(const struct weir_config *c, const struct weir_conf_pool *p,
+			     struct weir_conf_report *report);
+/* Resolves the upstreams of a pool whose handler has them. -ENOMEM only. */
+int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report);
 
 /* Everything that needs the whole configuration: resolves users and roots, finds duplicates. -ENOMEM only. */
 int weir_conf_check(struct weir_config *c, struct weir_conf_report *report);

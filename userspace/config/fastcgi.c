@@ -7,17 +7,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static void check_names(const struct weir_config *c, const struct weir_conf_pool *p,
-			struct weir_conf_report *report)
+static void check_names(const struct weir_config *c, const struct weir_conf_pool *p, struct weir_conf_report *report)
 {
 	const struct weir_conf_fastcgi *f = &p->fastcgi;
 	size_t i;
 
 	if (f->extension[0] != '.' || !f->extension[1] || strchr(f->extension, '/'))
-		weir_conf_error(report, c->file,
-				MAX(p->lines[WEIR_PARAM_POOL_fastcgi_extension], 0),
-				"fastcgi_extension '%s' is no ending of a file's name, as in .php",
-				f->extension);
+		weir_conf_error(report, c->file, MAX(p->lines[WEIR_PARAM_POOL_fastcgi_extension], 0),
+				"fastcgi_extension '%s' is no ending of a file's name, as in .php", f->extension);
 	if (strchr(f->index, '/'))
 		weir_conf_error(report, c->file, MAX(p->lines[WEIR_PARAM_POOL_fastcgi_index], 0),
 				"fastcgi_index '%s' is no file's name, as in index.php", f->index);
@@ -30,8 +27,7 @@ static void check_names(const struct weir_config *c, const struct weir_conf_pool
 	}
 }
 
-static void check_front(const struct weir_config *c, const struct weir_conf_pool *p,
-			struct weir_conf_report *report)
+static void check_front(const struct weir_config *c, const struct weir_conf_pool *p, struct weir_conf_report *report)
 {
 	int line = MAX(p->lines[WEIR_PARAM_POOL_fastcgi_front], 0);
 	const char *front = p->fastcgi.front;
@@ -41,8 +37,8 @@ static void check_front(const struct weir_config *c, const struct weir_conf_pool
 	if (!front)
 		return;
 	if (front[0] != '/' || strstr(front, "/../")) {
-		weir_conf_error(report, c->file, line,
-				"fastcgi_front '%s' is no path below the root, as in /index.php", front);
+		weir_conf_error(report, c->file, line, "fastcgi_front '%s' is no path below the root, as in /index.php",
+				front);
 		return;
 	}
 	snprintf(path, sizeof(path), "%s%s", p->root ? p->root : "", front);

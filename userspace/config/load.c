@@ -40,6 +40,11 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		free_words(&c->pools[i].restart_schedule);
 		free_words(&c->pools[i].restart_files);
 		free_words(&c->pools[i].environment);
+		free_words(&c->pools[i].upstreams);
+		free(c->pools[i].proxy.servers);
+		free(c->pools[i].proxy.hash_header);
+		free(c->pools[i].proxy.health_path);
+		free(c->pools[i].proxy.host);
 	}
 	for (i = 0; i < c->prefixes_count; i++)
 		weir_conf_prefix_fini(&c->prefixes[i]);

@@ -22,8 +22,10 @@ static const char *const attach_names[] = { "auto", "native", "generic", "none" 
 
 static const char *const verbosity_names[] = { "basic", "limited", "full" };
 static const char *const start_mode_names[] = { "always", "on_demand" };
-static const char *const handler_names[] = { "static", "debug" };
 static const char *const exec_socket_names[] = { "unix", "tcp" };
+static const char *const handler_names[] = { "static", "debug", "proxy", "fastcgi", "exec" };
+static const char *const balance_names[] = { "round_robin", "least_conn", "hash_uri", "hash_client", "hash_header" };
+static const char *const forwarded_names[] = { "append", "replace", "off" };
 static const char *const cpu_action_names[] = { "no_action", "kill", "throttle" };
 
 static const struct {
@@ -58,6 +60,12 @@ static const char *const *choices(enum weir_param_type type, size_t *ret_count)
 	case WEIR_TYPE_EXEC_SOCKET:
 		*ret_count = ARRAY_SIZE(exec_socket_names);
 		return exec_socket_names;
+	case WEIR_TYPE_BALANCE:
+		*ret_count = ARRAY_SIZE(balance_names);
+		return balance_names;
+	case WEIR_TYPE_FORWARDED:
+		*ret_count = ARRAY_SIZE(forwarded_names);
+		return forwarded_names;
 	default:
 		*ret_count = ARRAY_SIZE(cpu_action_names);
 		return cpu_action_names;
@@ -228,6 +236,8 @@ int weir_param_set(const struct weir_param *p, void *base, const char *text, con
 	case WEIR_TYPE_CPU_ACTION:
 	case WEIR_TYPE_HANDLER:
 	case WEIR_TYPE_EXEC_SOCKET:
+	case WEIR_TYPE_BALANCE:
+	case WEIR_TYPE_FORWARDED:
 		return set_choice(p, (unsigned *)at, text);
 	case WEIR_TYPE_LISTENS:
 	case WEIR_TYPE_NAMES:
@@ -318,6 +328,8 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 	case WEIR_TYPE_CPU_ACTION:
 	case WEIR_TYPE_HANDLER:
 	case WEIR_TYPE_EXEC_SOCKET:
+	case WEIR_TYPE_BALANCE:
+	case WEIR_TYPE_FORWARDED:
 		snprintf(buf, bytes, "%s", choices(p->type, &count)[*(const unsigned *)at]);
 		break;
 	default:

@@ -11,16 +11,17 @@
 
 struct state {
 	struct weir_fcgi_reader reader;
-	size_t head_bytes;  /* at the start of the input: the response head so far, without records between */
-	size_t skipped;	    /* behind it: bytes that were reported, and are of no more use */
-	size_t body_bytes;  /* at the start of the input: body that came in one record with the head */
+	size_t head_bytes; /* at the start of the input: the response head so far, without records between */
+	size_t skipped;	   /* behind it: bytes that were reported, and are of no more use */
+	size_t body_bytes; /* at the start of the input: body that came in one record with the head */
 	size_t scanned;
+	size_t head_max;
 	uint64_t body_left; /* of a Content-Length */
 	bool keep_conn;
 	bool is_head_request;
 	bool has_head;
 	bool has_length;
-	bool has_body;	    /* the response may have one */
+	bool has_body; /* the response may have one */
 	bool is_ended;
 };
 static_assert(sizeof(struct state) <= WEIR_CODEC_STATE_BYTES, "a codec's state");
@@ -33,8 +34,9 @@ static int begin(void *state, const struct weir_codec_call *call, struct weir_bu
 	struct state *s = state;
 
 	*s = (struct state){
-	    .keep_conn = call->pool->fastcgi.keep_conn,
-	    .is_head_request = call->req->method == WEIR_METHOD_HEAD,
+		.head_max = (size_t)call->pool->proxy.response_head_max_kb << 10,
+		.keep_conn = call->pool->fastcgi.keep_conn,
+		.is_head_request = call->req->method == WEIR_METHOD_HEAD,
 	};
 	weir_fcgi_begin(out, s->keep_conn);
 	return weir_fastcgi_params(call, out);
@@ -70,7 +72,11 @@ static void restart(void *state)
 {
 	struct state *s = state;
 
-	*s = (struct state){ .keep_conn = s->keep_conn, .is_head_request = s->is_head_request };
+	*s = (struct state){
+		.head_max = s->head_max,
+		.keep_conn = s->keep_conn,
+		.is_head_request = s->is_head_request,
+	};
 }
 
 /* --- the response --- */
@@ -89,11 +95,11 @@ static enum weir_codec_event take_head(struct state *s, const struct weir_cgi_he
 	const char *line_end = memmem(text->p, text->n, "\r\n", 2);
 
 	*reply = (struct weir_reply){
-	    .status = h->status,
-	    .minor = 1,
-	    /* behind "HTTP/1.1 200 " */
-	    .reason = { text->p + 13, (size_t)(line_end - text->p) - 13 },
-	    .fields = { line_end + 2, (size_t)(text->p + text->n - 2 - (line_end + 2)) },
+		.status = h->status,
+		.minor = 1,
+		/* behind "HTTP/1.1 200 " */
+		.reason = { text->p + 13, (size_t)(line_end - text->p) - 13 },
+		.fields = { line_end + 2, (size_t)(text->p + text->n - 2 - (line_end + 2)) },
 	};
 	if (weir_reply_read_fields(reply) < 0)
 		return bad(ret, reply->why);
@@ -137,7 +143,7 @@ static void close_gap(struct state *s, char *bytes, size_t *front, size_t to)
 	*front = to - s->head_bytes;
 }
 
-static enum weir_codec_event read_head(struct state *s, char *bytes, size_t count, size_t room, size_t *ret_used,
+static enum weir_codec_event read_head(struct state *s, char *bytes, size_t count, size_t *ret_used,
 				       struct weir_codec_piece *ret)
 {
 	size_t front = 0;
@@ -157,6 +163,8 @@ static enum weir_codec_event read_head(struct state *s, char *bytes, size_t coun
 		close_gap(s, bytes, &front, (size_t)(in.p - bytes) - data.n);
 		s->head_bytes += data.n;
 		r = weir_cgi_head(bytes + front, s->head_bytes, &s->scanned, &text, &h);
+		if (r == 0 ? h.head_bytes > s->head_max : s->head_bytes > s->head_max)
+			return bad(ret, "its head is larger than response_head_max");
 		if (r == -EAGAIN)
 			continue;
 		if (r < 0)
@@ -177,7 +185,7 @@ static enum weir_codec_event read_head(struct state *s, char *bytes, size_t coun
 		return bad(ret, "it does not speak FastCGI");
 	close_gap(s, bytes, &front, count);
 	*ret_used = front;
-	return s->head_bytes >= room ? bad(ret, "its head is too large") : WEIR_CODEC_MORE;
+	return WEIR_CODEC_MORE;
 }
 
 static enum weir_codec_event read_body(struct state *s, char *bytes, size_t count, size_t *ret_used,
@@ -215,17 +223,17 @@ static enum weir_codec_event read_some(void *state, char *bytes, size_t count, s
 {
 	struct state *s = state;
 
+	(void)room;
 	*ret_used = 0;
-	return s->has_head ? read_body(s, bytes, count, ret_used, ret) :
-			     read_head(s, bytes, count, room, ret_used, ret);
+	return s->has_head ? read_body(s, bytes, count, ret_used, ret) : read_head(s, bytes, count, ret_used, ret);
 }
 
 static enum weir_codec_event eof(void *state, struct weir_codec_piece *ret)
 {
 	const struct state *s = state;
 
-	return bad(ret, s->has_head ? "it closed the connection before the response was complete" :
-				      "it closed the connection before it had answered");
+	return bad(ret, s->has_head ? "it closed the connection before the response was complete"
+				    : "it closed the connection before it had answered");
 }
 
 static bool is_reusable(const void *state)
@@ -245,14 +253,14 @@ static bool has_length(const void *state, uint64_t *ret_bytes)
 }
 
 const struct weir_codec weir_fastcgi_codec = {
-    .name = "FastCGI",
-    .needs_length = true,
-    .begin = begin,
-    .body = body,
-    .body_end = body_end,
-    .restart = restart,
-    .read = read_some,
-    .eof = eof,
-    .is_reusable = is_reusable,
-    .has_length = has_length,
+	.name = "FastCGI",
+	.needs_length = true,
+	.begin = begin,
+	.body = body,
+	.body_end = body_end,
+	.restart = restart,
+	.read = read_some,
+	.eof = eof,
+	.is_reusable = is_reusable,
+	.has_length = has_length,
 };

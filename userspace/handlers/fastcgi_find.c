@@ -84,8 +84,8 @@ enum kind {
 static enum kind look(const struct weir_fastcgi *f, struct weir_str path, struct weir_str more)
 {
 	struct open_how how = {
-	    .flags = O_PATH | O_CLOEXEC,
-	    .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 	};
 	_cleanup_close_ int fd = -1;
 	char name[PATH_MAX];
@@ -134,8 +134,8 @@ static bool find_script(const struct weir_fastcgi *f, struct weir_str path, stru
 		if (look(f, script, nothing) != KIND_FILE)
 			continue;
 		*ret = (struct weir_script){
-		    .file = script,
-		    .path_info = { path.p + end, path.n - end },
+			.file = script,
+			.path_info = { path.p + end, path.n - end },
 		};
 		return true;
 	}
@@ -176,9 +176,9 @@ static enum weir_fastcgi_target find_file(const struct weir_fastcgi *f, struct w
 
 	switch (look(f, path, nothing)) {
 	case KIND_DIRECTORY:
-		return path.n == 0 || path.p[path.n - 1] == '/' ? find_index(f, path, ret) :
-		       is_script			       ? WEIR_FASTCGI_REFUSE :
-								 WEIR_FASTCGI_FILE;
+		return path.n == 0 || path.p[path.n - 1] == '/' ? find_index(f, path, ret)
+		       : is_script				? WEIR_FASTCGI_REFUSE
+								: WEIR_FASTCGI_FILE;
 	case KIND_FILE:
 		/* of another case than scripts have: nobody would run it */
 		return is_script ? WEIR_FASTCGI_REFUSE : WEIR_FASTCGI_FILE;

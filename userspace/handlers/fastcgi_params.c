@@ -9,9 +9,9 @@
 
 /* Fields with a parameter of their own, and those that were settled before (RFC 9110 10.1.1). */
 static const struct weir_str not_http[] = {
-    {"content-type", 12},
-    {"content-length", 14},
-    {"expect", 6},
+	{ "content-type", 12 },
+	{ "content-length", 14 },
+	{ "expect", 6 },
 };
 
 static void put(struct weir_buf *b, const char *name, struct weir_str value)

@@ -10,8 +10,8 @@
 /* Fields that concern the connection between client and server, which is none of the application's
  * (RFC 3875 6.3.4, RFC 9110 7.6.1). */
 static const struct weir_str not_theirs[] = {
-    {"connection", 10}, {"keep-alive", 10},	   {"proxy-connection", 16},
-    {"trailer", 7},	{"transfer-encoding", 17}, {"upgrade", 7},
+	{ "connection", 10 }, { "keep-alive", 10 },	   { "proxy-connection", 16 },
+	{ "trailer", 7 },     { "transfer-encoding", 17 }, { "upgrade", 7 },
 };
 
 static int refuse(struct weir_cgi_head *h, const char *why)
@@ -28,8 +28,7 @@ static bool is_token(struct weir_str s)
 	for (i = 0; i < s.n; i++) {
 		char c = weir_lower(s.p[i]);
 
-		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') &&
-		    !(c && strchr("!#$%&'*+-.^_`|~", c)))
+		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && !(c && strchr("!#$%&'*+-.^_`|~", c)))
 			return false;
 	}
 	return s.n > 0;
@@ -59,7 +58,7 @@ static unsigned read_status(struct weir_str value, struct weir_str *ret_reason)
 			return 0;
 		status = status * 10 + (unsigned)(value.p[i] - '0');
 	}
-	*ret_reason = weir_str_trim((struct weir_str){value.p + 3, value.n - 3});
+	*ret_reason = weir_str_trim((struct weir_str){ value.p + 3, value.n - 3 });
 	return status >= 200 && status <= 599 ? status : 0;
 }
 
@@ -67,7 +66,7 @@ static unsigned read_status(struct weir_str value, struct weir_str *ret_reason)
 static struct weir_str next_line(const char *bytes, size_t end, size_t *at)
 {
 	const char *lf = memchr(bytes + *at, '\n', end - *at);
-	struct weir_str line = {bytes + *at, (size_t)(lf - (bytes + *at))};
+	struct weir_str line = { bytes + *at, (size_t)(lf - (bytes + *at)) };
 
 	*at += line.n + 1;
 	if (line.n > 0 && line.p[line.n - 1] == '\r')
@@ -81,14 +80,13 @@ static bool split_field(struct weir_str line, struct weir_str *ret_name, struct 
 
 	if (!colon)
 		return false;
-	*ret_name = (struct weir_str){line.p, (size_t)(colon - line.p)};
-	*ret_value = weir_str_trim((struct weir_str){colon + 1, line.n - ret_name->n - 1});
+	*ret_name = (struct weir_str){ line.p, (size_t)(colon - line.p) };
+	*ret_value = weir_str_trim((struct weir_str){ colon + 1, line.n - ret_name->n - 1 });
 	return is_token(*ret_name) && is_value(*ret_value);
 }
 
 /* Checks every line and finds the status. */
-static int look(const char *bytes, size_t end, struct weir_cgi_head *ret,
-		struct weir_str *ret_reason)
+static int look(const char *bytes, size_t end, struct weir_cgi_head *ret, struct weir_str *ret_reason)
 {
 	struct weir_str name, value, line;
 	bool has_location = false, has_field = false;
@@ -131,8 +129,8 @@ static bool is_theirs(struct weir_str name)
 	return true;
 }
 
-static void write_head(const char *bytes, size_t end, const struct weir_cgi_head *h,
-		       struct weir_str reason, struct weir_buf *out)
+static void write_head(const char *bytes, size_t end, const struct weir_cgi_head *h, struct weir_str reason,
+		       struct weir_buf *out)
 {
 	struct weir_str name, value, line;
 	size_t at = 0;
@@ -175,14 +173,13 @@ static size_t find_end(const char *bytes, size_t count, size_t *scanned)
 	}
 }
 
-int weir_cgi_head(const char *bytes, size_t count, size_t *scanned, struct weir_buf *out,
-		  struct weir_cgi_head *ret)
+int weir_cgi_head(const char *bytes, size_t count, size_t *scanned, struct weir_buf *out, struct weir_cgi_head *ret)
 {
-	struct weir_str reason = {NULL, 0};
+	struct weir_str reason = { NULL, 0 };
 	size_t end = find_end(bytes, count, scanned);
 	int r;
 
-	*ret = (struct weir_cgi_head){.head_bytes = end};
+	*ret = (struct weir_cgi_head){ .head_bytes = end };
 	if (end == 0)
 		return -EAGAIN;
 	*scanned = 0;
@@ -214,8 +211,7 @@ size_t weir_cgi_split(struct weir_str path, struct weir_str extension, size_t fr
 		if (end < path.n && path.p[end] != '/')
 			continue;
 		/* a name of its own before the extension: "/.php" is none */
-		if (end > extension.n && ends_with(path.p + end, extension) &&
-		    path.p[end - extension.n - 1] != '/')
+		if (end > extension.n && ends_with(path.p + end, extension) && path.p[end - extension.n - 1] != '/')
 			return end;
 	}
 	return 0;
@@ -224,6 +220,5 @@ size_t weir_cgi_split(struct weir_str path, struct weir_str extension, size_t fr
 bool weir_cgi_is_script(struct weir_str path, struct weir_str extension)
 {
 	return extension.n > 0 && path.n >= extension.n &&
-	       weir_str_caseeq((struct weir_str){path.p + path.n - extension.n, extension.n},
-			       extension);
+	       weir_str_caseeq((struct weir_str){ path.p + path.n - extension.n, extension.n }, extension);
 }

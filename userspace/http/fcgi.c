@@ -8,7 +8,7 @@
 #include "common/macro.h"
 
 #define VERSION 1
-#define REQUEST                                                                                    \
+#define REQUEST                                                                                                        \
 	1 /* the number of ours; applications that serve several at a time on a connection are     \
 	     rare */
 #define ROLE_RESPONDER 1
@@ -46,7 +46,7 @@ static void put_header(struct weir_buf *b, enum record type, size_t bytes)
 
 void weir_fcgi_begin(struct weir_buf *b, bool keep_conn)
 {
-	const char body[8] = {0, ROLE_RESPONDER, keep_conn ? KEEP_CONN : 0};
+	const char body[8] = { 0, ROLE_RESPONDER, keep_conn ? KEEP_CONN : 0 };
 
 	put_header(b, RECORD_BEGIN, sizeof(body));
 	weir_buf_put(b, body, sizeof(body));
@@ -63,7 +63,7 @@ size_t weir_fcgi_params_open(struct weir_buf *b)
 /* One byte to 127, four with the highest bit set beyond (3.4). */
 static void put_length(struct weir_buf *b, size_t n)
 {
-	const char bytes[4] = {(char)(n >> 24 | 0x80), (char)(n >> 16), (char)(n >> 8), (char)n};
+	const char bytes[4] = { (char)(n >> 24 | 0x80), (char)(n >> 16), (char)(n >> 8), (char)n };
 
 	if (n < 0x80)
 		weir_buf_put(b, bytes + 3, 1);
@@ -103,7 +103,7 @@ void weir_fcgi_param_field(struct weir_buf *b, struct weir_str name, struct weir
 			return;
 		upper[5 + i] = c;
 	}
-	weir_fcgi_param(b, (struct weir_str){upper, 5 + name.n}, value);
+	weir_fcgi_param(b, (struct weir_str){ upper, 5 + name.n }, value);
 }
 
 int weir_fcgi_params_close(struct weir_buf *b, size_t opened)
@@ -182,8 +182,7 @@ static void read_end(struct weir_fcgi_reader *r, struct weir_str part)
 	r->have = (uint8_t)(r->have + n);
 	if (n == 0 || r->have < sizeof(r->end))
 		return;
-	r->app_status = (uint32_t)r->end[0] << 24 | (uint32_t)r->end[1] << 16 |
-			(uint32_t)r->end[2] << 8 | r->end[3];
+	r->app_status = (uint32_t)r->end[0] << 24 | (uint32_t)r->end[1] << 16 | (uint32_t)r->end[2] << 8 | r->end[3];
 	r->protocol_status = r->end[4];
 	r->is_ended = true;
 }
@@ -191,7 +190,7 @@ static void read_end(struct weir_fcgi_reader *r, struct weir_str part)
 /* Content or padding. True: *ret_data is the caller's. */
 static bool read_inside(struct weir_fcgi_reader *r, struct weir_str *in, struct weir_str *ret_data)
 {
-	struct weir_str part = {in->p, MIN(in->n, r->left)};
+	struct weir_str part = { in->p, MIN(in->n, r->left) };
 	size_t padding;
 
 	cut(in, part.n);
@@ -238,10 +237,10 @@ int weir_fcgi_read(struct weir_fcgi_reader *r, struct weir_str *in, struct weir_
 const char *weir_fcgi_status_name(unsigned protocol_status)
 {
 	static const char *const names[] = {
-	    [WEIR_FCGI_REQUEST_COMPLETE] = "request complete",
-	    [WEIR_FCGI_CANT_MPX_CONN] = "it cannot take a second request on the connection",
-	    [WEIR_FCGI_OVERLOADED] = "it is overloaded",
-	    [WEIR_FCGI_UNKNOWN_ROLE] = "it is no responder",
+		[WEIR_FCGI_REQUEST_COMPLETE] = "request complete",
+		[WEIR_FCGI_CANT_MPX_CONN] = "it cannot take a second request on the connection",
+		[WEIR_FCGI_OVERLOADED] = "it is overloaded",
+		[WEIR_FCGI_UNKNOWN_ROLE] = "it is no responder",
 	};
 
 	return protocol_status < ARRAY_SIZE(names) ? names[protocol_status] : "unknown status";

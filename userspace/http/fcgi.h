@@ -91,8 +91,7 @@ struct weir_cgi_head {
  * Connection, Keep-Alive, Proxy-Connection, Trailer, Transfer-Encoding, Upgrade) are left out.
  * `*scanned` is 0 for new bytes and left alone while the same head grows. -EAGAIN: more bytes are
  * needed. -EBADMSG: no such head. -E2BIG: `out` is too small. */
-int weir_cgi_head(const char *bytes, size_t count, size_t *scanned, struct weir_buf *out,
-		  struct weir_cgi_head *ret);
+int weir_cgi_head(const char *bytes, size_t count, size_t *scanned, struct weir_buf *out, struct weir_cgi_head *ret);
 
 /* The next way to divide a path behind `from` (0 at first) into a script that ends with `extension`
  * and the PATH_INFO that follows: returns the length of the script's part, or 0 when there is none.

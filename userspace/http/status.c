@@ -43,6 +43,8 @@ const char *weir_status_reason(unsigned status)
 		return "Conflict";
 	case 410:
 		return "Gone";
+	case 411:
+		return "Length Required";
 	case 412:
 		return "Precondition Failed";
 	case 413:

@@ -35,8 +35,7 @@ bool keeper_program_is_settled(const struct keeper *k)
 {
 	const struct keeper_program *p = &k->program;
 
-	return !p->next.pid && !p->old.pid && !p->wants_recycle &&
-	       (p->serving.pid != 0) == is_wanted(k);
+	return !p->next.pid && !p->old.pid && !p->wants_recycle && (p->serving.pid != 0) == is_wanted(k);
 }
 
 bool keeper_program_is_missing(const struct keeper *k)
@@ -92,13 +91,11 @@ static void report(const struct keeper *k, const struct keeper_run *run, int sta
 	if (run->killed_for)
 		snprintf(how, sizeof(how), "%s and was killed", run->killed_for);
 	else if (WIFSIGNALED(status))
-		snprintf(how, sizeof(how), "died of signal %d (%s)", WTERMSIG(status),
-			 strsignal(WTERMSIG(status)));
+		snprintf(how, sizeof(how), "died of signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
 		snprintf(how, sizeof(how), "ended with status %d", WEXITSTATUS(status));
 	if (run->end_ms && !run->killed_for)
-		weir_info("program %d of pool '%s' %s after %llu ms, as it was told", run->pid,
-			  pool, how, lived);
+		weir_info("program %d of pool '%s' %s after %llu ms, as it was told", run->pid, pool, how, lived);
 	else
 		weir_warn("program %d of pool '%s' %s after %llu ms%s", run->pid, pool, how, lived,
 			  run->end_ms ? "" : "; starting another, requests wait for it");
@@ -111,8 +108,7 @@ static void count_crash(struct keeper *k, const struct keeper_run *run)
 	if (weir_now_ms() - run->born_ms > YOUNG_MS)
 		p->backoff_ms = 0;
 	else
-		p->backoff_ms =
-		    p->backoff_ms ? MIN(p->backoff_ms * 2, BACKOFF_MAX_MS) : BACKOFF_MIN_MS;
+		p->backoff_ms = p->backoff_ms ? MIN(p->backoff_ms * 2, BACKOFF_MAX_MS) : BACKOFF_MIN_MS;
 	p->retry_ms = weir_now_ms() + p->backoff_ms;
 	weir_metrics_add(k->base.setup->metrics, crashes, 1);
 }
@@ -120,7 +116,7 @@ static void count_crash(struct keeper *k, const struct keeper_run *run)
 bool keeper_program_bury(struct keeper *k, pid_t pid, int status)
 {
 	struct keeper_program *p = &k->program;
-	struct keeper_run *const all[] = {&p->old, &p->serving, &p->next};
+	struct keeper_run *const all[] = { &p->old, &p->serving, &p->next };
 	struct keeper_run dead;
 	size_t i = 0;
 
@@ -160,8 +156,7 @@ static void start_first(struct keeper *k)
 		return;
 	r = keeper_program_start(k, &p->serving);
 	if (r < 0) {
-		(void)weir_err(r, "cannot start the program of pool '%s'",
-			       k->base.setup->pool->name);
+		(void)weir_err(r, "cannot start the program of pool '%s'", k->base.setup->pool->name);
 		p->retry_ms = weir_now_ms() + BACKOFF_MAX_MS;
 		return;
 	}
@@ -200,8 +195,7 @@ static void hand_over(struct keeper *k)
 	p->old = p->serving;
 	p->serving = p->next;
 	p->next = (struct keeper_run){};
-	weir_info("program %d of pool '%s' is replaced by %d", p->old.pid,
-		  k->base.setup->pool->name, p->serving.pid);
+	weir_info("program %d of pool '%s' is replaced by %d", p->old.pid, k->base.setup->pool->name, p->serving.pid);
 	end(k, &p->old);
 	publish(k);
 	keeper_wake_supervisor(k);
@@ -229,8 +223,7 @@ void keeper_program_step(struct keeper *k)
 		start_first(k);
 	} else if (p->wants_recycle) {
 		begin_recycle(k);
-	} else if (p->next.pid &&
-		   weir_now_ms() - p->next.born_ms >= k->base.setup->pool->exec.overlap_ms) {
+	} else if (p->next.pid && weir_now_ms() - p->next.born_ms >= k->base.setup->pool->exec.overlap_ms) {
 		hand_over(k);
 	}
 	enforce(k, &p->serving);

@@ -107,8 +107,7 @@ void keeper_program_ping(struct keeper *k)
 
 	if (p->listen_fd < 0 || !pool->exec.ping || !pool->ping_enabled)
 		return;
-	if (k->is_ending || k->is_resting || !p->serving.pid || p->serving.end_ms || p->next.pid ||
-	    p->old.pid) {
+	if (k->is_ending || k->is_resting || !p->serving.pid || p->serving.end_ms || p->next.pid || p->old.pid) {
 		hang_up(&p->ping);
 		p->ping.since_ms = weir_now_ms();
 		return;
@@ -119,11 +118,9 @@ void keeper_program_ping(struct keeper *k)
 		listen_to(&p->ping);
 	else
 		call(k);
-	if (weir_now_ms() - p->ping.since_ms >
-	    (uint64_t)pool->ping_interval_ms + pool->ping_response_ms) {
+	if (weir_now_ms() - p->ping.since_ms > (uint64_t)pool->ping_interval_ms + pool->ping_response_ms) {
 		hang_up(&p->ping);
 		p->ping.since_ms = weir_now_ms();
-		keeper_program_kill(k, &p->serving,
-				    "did not answer exec_ping within ping_response_time");
+		keeper_program_kill(k, &p->serving, "did not answer exec_ping within ping_response_time");
 	}
 }

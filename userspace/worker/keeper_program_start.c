@@ -29,7 +29,7 @@
  * one. */
 static int listen_unix(const struct wrk_setup *s, struct wrk_address *ret)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX}, temporary = {.sun_family = AF_UNIX};
+	struct sockaddr_un a = { .sun_family = AF_UNIX }, temporary = { .sun_family = AF_UNIX };
 	_cleanup_close_ int fd = -1;
 	char path[512], folder[512];
 
@@ -45,9 +45,8 @@ static int listen_unix(const struct wrk_setup *s, struct wrk_address *ret)
 	(void)unlink(temporary.sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&temporary, sizeof(temporary)) < 0 ||
-	    chmod(temporary.sun_path, 0600) < 0 ||
-	    chown(temporary.sun_path, s->pool->uid, s->pool->gid) < 0 || listen(fd, BACKLOG) < 0 ||
-	    rename(temporary.sun_path, path) < 0)
+	    chmod(temporary.sun_path, 0600) < 0 || chown(temporary.sun_path, s->pool->uid, s->pool->gid) < 0 ||
+	    listen(fd, BACKLOG) < 0 || rename(temporary.sun_path, path) < 0)
 		return -errno;
 	memcpy(&ret->addr, &a, sizeof(a));
 	ret->bytes = sizeof(a);
@@ -56,7 +55,7 @@ static int listen_unix(const struct wrk_setup *s, struct wrk_address *ret)
 
 static int listen_tcp(struct wrk_address *ret)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	socklen_t bytes = sizeof(a);
 
@@ -75,8 +74,7 @@ int keeper_program_prepare(struct keeper *k)
 
 	if (!s->pool->exec.command.count)
 		return 0;
-	fd = s->pool->exec.socket == WEIR_EXEC_TCP ? listen_tcp(&k->base.program) :
-						     listen_unix(s, &k->base.program);
+	fd = s->pool->exec.socket == WEIR_EXEC_TCP ? listen_tcp(&k->base.program) : listen_unix(s, &k->base.program);
 	if (fd < 0)
 		return weir_err(fd, "cannot make the socket for the program of pool '%s'", s->pool->name);
 	k->program.listen_fd = fd;
@@ -133,10 +131,9 @@ void wrk_programs_remove(const char *control)
 static void take_descriptors(const struct keeper_program *p, bool is_fastcgi)
 {
 	/* above all that will be theirs */
-	int listener = fcntl(p->listen_fd, F_DUPFD, FIRST_FD + 8),
-	    out = fcntl(p->out_write, F_DUPFD, FIRST_FD + 8);
+	int listener = fcntl(p->listen_fd, F_DUPFD, FIRST_FD + 8), out = fcntl(p->out_write, F_DUPFD, FIRST_FD + 8);
 	int in = open("/dev/null", O_RDONLY);
-	int keep[] = {FIRST_FD};
+	int keep[] = { FIRST_FD };
 
 	/* FastCGI programs of old take their listening socket as standard input (FastCGI 2.2) */
 	if (listener < 0 || out < 0 || in < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 ||
@@ -183,9 +180,7 @@ __attribute__((noreturn)) static void become(const struct keeper *k, pid_t keepe
 {
 	const struct weir_conf_pool *pool = k->base.setup->pool;
 	const struct weir_conf_words *command = &pool->exec.command;
-	const char *directory = pool->exec.directory ? pool->exec.directory
-				: pool->root	     ? pool->root
-						     : "/";
+	const char *directory = pool->exec.directory ? pool->exec.directory : pool->root ? pool->root : "/";
 	char **args = calloc(command->count + 1, sizeof(*args));
 
 	/* a program whose keeper is gone would never be ended */
@@ -212,6 +207,6 @@ int keeper_program_start(struct keeper *k, struct keeper_run *run)
 		become(k, keeper);
 	if (pid < 0)
 		return -errno;
-	*run = (struct keeper_run){.pid = pid, .born_ms = weir_now_ms()};
+	*run = (struct keeper_run){ .pid = pid, .born_ms = weir_now_ms() };
 	return 0;
 }

@@ -11,7 +11,7 @@
 
 static const struct weir_str none = { NULL, 0 };
 
-static void count_status(struct weir_metrics_slot *m, unsigned status)
+void wrk_count_status(struct weir_metrics_slot *m, unsigned status)
 {
 	weir_metrics_add(m, requests, 1);
 	if (status < 300)
@@ -29,7 +29,7 @@ static enum wrk_next finish(struct wrk_thread *t, struct wrk_conn *c, bool is_ke
 {
 	int r = wrk_send_response(t, c, is_keep_alive, is_keep_alive && !has_more);
 
-	count_status(t->w->setup->metrics, t->resp.status);
+	wrk_count_status(t->w->setup->metrics, t->resp.status);
 	if (r == -EAGAIN) {
 		r = wrk_pending_new(t, c, weir_response_bytes(&t->resp), is_keep_alive, has_more);
 		weir_response_reset(&t->resp);
@@ -84,6 +84,31 @@ static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_c
 		weir_static_serve(t->w->files, &call, &t->resp);
 }
 
+/* True: the relay has the connection now. False: t->resp is filled. */
+static bool pass_or_answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+			   struct weir_str rest)
+{
+	const struct weir_str path = { prefix->path, strlen(prefix->path) };
+	enum weir_fastcgi_target target = WEIR_FASTCGI_SCRIPT;
+	struct weir_script script;
+	const char *why = NULL;
+	unsigned status;
+
+	if (t->w->fastcgi)
+		target = weir_fastcgi_find(t->w->fastcgi, t->req.path, path, &script);
+	if (!t->w->relay.codec || target == WEIR_FASTCGI_FILE) {
+		answer(t, c, prefix, rest);
+		return false;
+	}
+	if (target == WEIR_FASTCGI_SCRIPT)
+		status = wrk_relay_begin(t, c, prefix, t->w->fastcgi ? &script : NULL, rest, &why);
+	else
+		status = target == WEIR_FASTCGI_NONE ? 404 : 403;
+	if (status)
+		weir_response_error(&t->resp, &t->req, status, why, NULL, none);
+	return status == 0;
+}
+
 /* Where the request belongs, when that is not here. */
 static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
 			     struct weir_str rest)
@@ -136,7 +161,8 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 					 req->host.n, req->path.p, req->path.n);
 		if (!prefix || prefix->pool != setup->pool->id)
 			return hand_on(t, c, prefix, rest);
-		answer(t, c, prefix, rest);
+		if (pass_or_answer(t, c, prefix, rest))
+			return WRK_NEXT_GONE;
 	}
 	is_keep_alive = req->is_keep_alive && !t->resp.must_close && req->body_bytes <= WRK_BODY_MAX &&
 			!__atomic_load_n(&t->w->is_ending, __ATOMIC_RELAXED);

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/macro.h"
@@ -88,7 +89,21 @@ static int add_rules(scmp_filter_ctx f)
 	return r;
 }
 
-int wrk_sandbox_syscalls(void)
+/* Connections to upstreams: streams only. */
+static int add_upstreams(scmp_filter_ctx f)
+{
+	static const int families[] = { AF_UNIX, AF_INET, AF_INET6 };
+	size_t i;
+	int r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+
+	for (i = 0; r == 0 && i < ARRAY_SIZE(families); i++)
+		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]),
+				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM));
+	return r;
+}
+
+int wrk_sandbox_syscalls(bool has_upstreams)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r;
@@ -98,6 +113,8 @@ int wrk_sandbox_syscalls(void)
 	/* a binary tree instead of one comparison after another: this runs with every call */
 	(void)seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	r = add_rules(f);
+	if (r == 0 && has_upstreams)
+		r = add_upstreams(f);
 	if (r == 0)
 		r = seccomp_load(f);
 	seccomp_release(f);

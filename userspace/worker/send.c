@@ -14,7 +14,7 @@
 
 #define IOV_MAX_HERE (WEIR_PARTS_MAX + 16)
 
-static void count_sent(struct wrk_worker *w, struct wrk_conn *c, size_t bytes)
+void wrk_count_sent(struct wrk_worker *w, struct wrk_conn *c, size_t bytes)
 {
 	c->sent += (uint32_t)bytes;
 	weir_metrics_add(w->setup->metrics, bytes_sent, bytes);
@@ -93,7 +93,7 @@ int wrk_out_send(struct wrk_worker *w, struct wrk_conn *c, struct wrk_out *out)
 		ssize_t n = p->mem ? send_memory(fd, out) : send_file(fd, p);
 
 		if (n >= 0) {
-			count_sent(w, c, (size_t)n);
+			wrk_count_sent(w, c, (size_t)n);
 			advance(out, (uint64_t)n);
 		} else if (errno != EINTR) {
 			return -errno;
@@ -120,11 +120,12 @@ static size_t complete_head(struct wrk_thread *t, bool is_keep_alive)
 	return (size_t)r->conn_off + 9;
 }
 
-/* For a successor that finds the connection in flight, see recover.c. */
-static void note_start(struct wrk_conn *c, uint64_t bytes, bool goes_on)
+void wrk_note_sending(struct wrk_conn *c, uint64_t bytes, bool goes_on)
 {
-	c->sent_start = c->sent;
-	c->sent_goal = c->sent + (uint32_t)bytes;
+	if (c->step != WRK_STEP_SENDING)
+		c->sent_start = c->sent;
+	/* an end that is not known is one that was not reached */
+	c->sent_goal = bytes > 0 ? c->sent + (uint32_t)bytes : c->sent_start - 1;
 	c->goes_on = goes_on;
 	/* release: to another process, which sees what a dead thread has stored in this order */
 	__atomic_store_n(&c->step, WRK_STEP_SENDING, __ATOMIC_RELEASE);
@@ -146,7 +147,7 @@ int wrk_send_response(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_ali
 		out->parts[out->count++] = resp->parts[i];
 		bytes += resp->parts[i].bytes;
 	}
-	note_start(c, bytes, goes_on);
+	wrk_note_sending(c, bytes, goes_on);
 	return wrk_out_send(t->w, c, out);
 }
 
@@ -159,6 +160,6 @@ int wrk_send_text(struct wrk_thread *t, struct wrk_conn *c, struct weir_str text
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	count_sent(t->w, c, (size_t)n);
+	wrk_count_sent(t->w, c, (size_t)n);
 	return (size_t)n == text.n ? 0 : -EPIPE;
 }

@@ -147,7 +147,8 @@ static int sweep_ms(const struct weir_conf_pool *pool)
 
 static bool is_done(struct wrk_worker *w)
 {
-	return __atomic_load_n(&w->threads_running, __ATOMIC_ACQUIRE) == 0 && !wrk_pump_is_running(w);
+	return __atomic_load_n(&w->threads_running, __ATOMIC_ACQUIRE) == 0 && !wrk_pump_is_running(w) &&
+	       wrk_relay_active(w) == 0;
 }
 
 /* The main thread's work until all others have ended. */
@@ -174,6 +175,7 @@ static void tend(struct wrk_worker *w)
 			looked_ms = now;
 			look(w, now);
 			wrk_recover(w);
+			wrk_relay_sweep(w, now);
 			wrk_limits_log(w, now, false);
 		}
 		if (now - swept_ms >= (uint64_t)every_ms) {
@@ -223,7 +225,23 @@ static void ignore_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void init_handler(struct wrk_worker *w)
+/* Its files are served like any others, but for the scripts. */
+static int init_fastcgi(struct wrk_worker *w, struct weir_static_conf *files)
+{
+	const struct weir_conf_pool *pool = w->setup->pool;
+	_cleanup_free_ char *index = NULL;
+	int r = weir_fastcgi_new(pool, &w->fastcgi);
+
+	if (r == 0 && pool->root && !pool->fastcgi.takes_all) {
+		r = weir_fastcgi_static_index(pool, &index);
+		files->index = index;
+		if (r == 0)
+			r = weir_static_new(files, &w->cache, &w->files);
+	}
+	return r < 0 ? weir_err(r, "cannot open the root '%s'", pool->root) : 0;
+}
+
+static int init_handler(struct wrk_worker *w)
 {
 	const struct weir_conf_pool *pool = w->setup->pool;
 	struct weir_static_conf files = {
@@ -234,24 +252,30 @@ static void init_handler(struct wrk_worker *w)
 	int r;
 
 	w->is_debug = pool->handler == WEIR_HANDLER_DEBUG;
-	if (w->is_debug)
-		return;
+	if (pool->handler == WEIR_HANDLER_FASTCGI)
+		return init_fastcgi(w, &files);
+	if (pool->handler != WEIR_HANDLER_STATIC)
+		return 0;
 	r = weir_static_new(&files, &w->cache, &w->files);
 	if (r < 0)
 		(void)weir_err(r, "cannot serve '%s', answering 500 to each request", files.root);
+	return 0;
 }
 
 /* Until the drain is over. */
 static int serve(struct wrk_worker *w)
 {
 	const struct wrk_table *t = &w->base->table;
+	bool is_final;
 	int r;
 
 	wrk_recover(w);
 	r = watch_sources(w);
 	if (r < 0)
 		return weir_err(r, "cannot watch the listening sockets");
-	r = wrk_threads_start(w);
+	r = wrk_relay_start(w);
+	if (r == 0)
+		r = wrk_threads_start(w);
 	if (r < 0)
 		return weir_err(r, "cannot start %u threads", w->threads_min);
 	weir_metrics_set(w->setup->metrics, ready_pid, getpid());
@@ -262,8 +286,13 @@ static int serve(struct wrk_worker *w)
 	}
 	/* After a hand-over the connections are another worker's, or the keeper's until there is one; unless the slot
 	 * has come to its end meanwhile, and that other one was quicker. */
-	if (w->is_ending || (__atomic_load_n(&t->shared->is_ending, __ATOMIC_ACQUIRE) &&
-			     !wrk_table_has_others(t, w->base->generation)))
+	is_final = w->is_ending || (__atomic_load_n(&t->shared->is_ending, __ATOMIC_ACQUIRE) &&
+				    !wrk_table_has_others(t, w->base->generation));
+	if (is_final)
+		wrk_sweep_all(w);
+	wrk_relay_end(w);
+	/* what it has given back meanwhile */
+	if (is_final && w->relay.codec)
 		wrk_sweep_all(w);
 	wrk_limits_log(w, weir_now_ms(), true);
 	return 0;
@@ -276,7 +305,9 @@ static int run(struct wrk_worker *w)
 
 	pthread_mutex_init(&w->threads_lock, NULL);
 	init_cache(w);
-	init_handler(w);
+	r = init_handler(w);
+	if (r < 0)
+		return r;
 	r = wrk_tickets_init(w);
 	if (r == 0)
 		r = wrk_locals_init(w);
@@ -285,7 +316,10 @@ static int run(struct wrk_worker *w)
 	r = wrk_pump_init(w);
 	if (r < 0)
 		return weir_err(r, "cannot make an epoll set");
-	r = wrk_sandbox_syscalls();
+	r = wrk_relay_init(w);
+	if (r < 0)
+		return weir_err(r, "cannot prepare the upstreams of pool '%s'", w->setup->pool->name);
+	r = wrk_sandbox_syscalls(w->relay.codec != NULL);
 	if (r < 0)
 		return weir_err(r, "cannot install the system call filter");
 	r = wrk_table_enter(&b->table, b->generation, b->has_elder);
@@ -293,8 +327,10 @@ static int run(struct wrk_worker *w)
 		return weir_err(r, "too many workers share the slot");
 	r = serve(w);
 	weir_static_free(w->files);
+	weir_fastcgi_free(w->fastcgi);
 	wrk_table_leave(&b->table, b->generation);
 	close(w->pump.epoll_fd);
+	wrk_relay_fini(w);
 	return r;
 }
 

@@ -16,6 +16,7 @@
 
 #include "cache/cache.h"
 #include "handlers/debug.h"
+#include "handlers/fastcgi.h"
 #include "handlers/handler.h"
 #include "handlers/static.h"
 #include "http/http.h"
@@ -34,6 +35,7 @@
 #define WRK_TICK_MS 50		   /* the main thread looks at the others */
 #define WRK_STUCK_MS 8		   /* a thread that has had one event for so long waits more than it works */
 #define WRK_LIVING_MAX 8	   /* workers of one slot at a time */
+#define WRK_EXCHANGES_MAX 65536   /* requests that a worker may have passed on at a time */
 #define WRK_WHAT_BYTES 96	   /* of a request that are kept for people */
 #define WRK_BACKLOG_MS 300	   /* of a drain, in which waiting connections are still accepted */
 
@@ -190,6 +192,7 @@ struct wrk_thread {
 	int64_t date_s; /* that `date` shows */
 	char date[WEIR_HTTP_DATE_BYTES];
 	struct wrk_conn *fresh[WRK_FRESH_MAX]; /* see fresh.c */
+	bool saw_end;	  /* the event that is served says that the client has ended its side */
 	uint64_t fresh_ns[WRK_FRESH_MAX];      /* CLOCK_MONOTONIC: since when */
 	unsigned fresh_count;
 	struct wrk_pending *pending; /* of the response that was just begun */
@@ -212,11 +215,43 @@ struct wrk_pump {
 	size_t bytes;
 };
 
+struct wrk_exchange;
+struct wrk_tap;
+struct weir_codec;
+struct weir_up_set;
+
+/* Passes requests on to upstreams, see relay.h. Not there (codec is NULL) when the handler needs none. */
+struct wrk_relay {
+	/* fixed after init */
+	const struct weir_codec *codec;
+	struct weir_up_set *upstreams;
+	struct weir_conf_proxy conf;	   /* of the pool, with `program` in place of its servers where there is one */
+	struct weir_conf_upstream program;
+	const struct wrk_tap *tap; /* NULL: nobody listens */
+	int epoll_fd;	 /* this worker's alone */
+	int wake_fd;	 /* eventfd, in the set: the threads look whether they are to end */
+	unsigned number; /* in wrk_conn.state */
+	struct wrk_exchange **all; /* WRK_EXCHANGES_MAX; the first `count` are set */
+	pthread_mutex_t lock;
+	/* under lock */
+	struct wrk_exchange *free;
+	void *free_bufs; /* a list through their first bytes */
+	unsigned free_bufs_count;
+	uint64_t said_ms; /* of messages about failures: this second, and how many */
+	unsigned said;
+	/* any thread, atomic */
+	unsigned count;
+	unsigned active;  /* exchanges */
+	unsigned threads; /* running */
+	bool is_ended;	  /* they are to end */
+};
+
 struct wrk_worker {
 	/* fixed after init */
 	const struct wrk_base *base;
 	const struct wrk_setup *setup;
 	struct weir_cache cache;
+	struct weir_fastcgi *fastcgi; /* NULL: another handler */
 	struct weir_static *files; /* NULL: the root cannot be opened, or is_debug */
 	bool is_debug;		   /* the debug handler serves, not files */
 	struct weir_addr *locals;  /* of each listener; zero when it is a wildcard */
@@ -225,6 +260,7 @@ struct wrk_worker {
 	unsigned threads_min;
 	unsigned threads_max;
 	struct wrk_pump pump;
+	struct wrk_relay relay;
 	/* any thread, atomic */
 	uint32_t ticket_generation;
 	bool is_draining;
@@ -357,6 +393,9 @@ void wrk_serve(struct wrk_thread *t, struct wrk_conn *c, uint32_t events);
 /* The same for a connection whose first `count` bytes are in t->in. */
 void wrk_serve_received(struct wrk_thread *t, struct wrk_conn *c, size_t count);
 
+/* One more response, with this status. */
+void wrk_count_status(struct weir_metrics_slot *m, unsigned status);
+
 /* request.c: one request, its head in t->req. `rest` is everything that was read, from the head's first byte on. */
 enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struct weir_str rest);
 /* Answers a head that cannot be parsed, and ends the connection. */
@@ -370,6 +409,10 @@ int wrk_send_response(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_ali
 int wrk_send_text(struct wrk_thread *t, struct wrk_conn *c, struct weir_str text);
 /* As much as the socket takes: 0: all is out, -EAGAIN: there is more, other -errno. */
 int wrk_out_send(struct wrk_worker *w, struct wrk_conn *c, struct wrk_out *out);
+void wrk_count_sent(struct wrk_worker *w, struct wrk_conn *c, size_t bytes);
+/* For a successor that finds the connection in flight, see recover.c. `bytes` of the response are still to be sent;
+ * 0: who knows how many. `goes_on`: then the connection is idle. */
+void wrk_note_sending(struct wrk_conn *c, uint64_t bytes, bool goes_on);
 
 /* pump.c */
 int wrk_pump_init(struct wrk_worker *w);
@@ -379,6 +422,22 @@ int wrk_pending_new(struct wrk_thread *t, struct wrk_conn *c, uint64_t bytes, bo
 void wrk_pump_take(struct wrk_thread *t, struct wrk_conn *c);
 /* In a drain it ends with its last response. */
 bool wrk_pump_is_running(struct wrk_worker *w);
+
+/* relay.c */
+int wrk_relay_init(struct wrk_worker *w);
+int wrk_relay_start(struct wrk_worker *w);
+/* Wakes what has waited too long. Main thread. */
+void wrk_relay_sweep(struct wrk_worker *w, uint64_t now_ms);
+/* Exchanges that have not come to their end. */
+unsigned wrk_relay_active(struct wrk_worker *w);
+/* Waits for them, then ends the threads. Main thread; the serving threads have ended. */
+void wrk_relay_end(struct wrk_worker *w);
+void wrk_relay_fini(struct wrk_worker *w);
+
+/* relay_begin.c: passes t->req on. `script`: what it runs there, or NULL. 0: the connection is the relay's, and no more the thread's. Else the status to
+ * refuse with, *ret_why (static) says why. */
+unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+			 const struct weir_script *script, struct weir_str rest, const char **ret_why);
 
 /* threads.c */
 int wrk_threads_start(struct wrk_worker *w);
@@ -428,7 +487,8 @@ void wrk_worker_main(const struct wrk_base *base) __attribute__((noreturn));
 /* sandbox.c */
 /* Takes the pool's identity and gives up every capability. */
 int wrk_sandbox_identity(uid_t uid, gid_t gid);
-/* Leaves the calling thread, and those it starts, the system calls that a worker needs. */
-int wrk_sandbox_syscalls(void);
+/* Leaves the calling thread, and those it starts, the system calls that a worker needs; connections to others only
+ * if it `has_upstreams`. */
+int wrk_sandbox_syscalls(bool has_upstreams);
 
 #endif

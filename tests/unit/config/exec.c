@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 static char folder[64], file[96];
+static const char *handler = "exec";
 static struct weir_conf_report report;
 static struct weir_config *config;
 
@@ -33,14 +34,14 @@ TestSuite(exec, .init = make_folder, .fini = remove_folder);
 /* A file with one pool that has these lines from line 3 on. */
 static int load(const char *lines, const char *control)
 {
-	const struct weir_conf_options o = {.file = file, .control = control};
+	const struct weir_conf_options o = { .file = file, .control = control };
 	FILE *f = fopen(file, "w");
 
 	cr_assert_not_null(f);
 	fprintf(f,
-		"listen = { \"127.0.0.1:80\" }\npool p { root = \"/\" prefixes = { "
+		"listen = { \"127.0.0.1:80\" }\npool p { handler = %s root = \"/\" prefixes = { "
 		"\"http://*:80/\" }\n%s\n}\n",
-		lines);
+		handler, lines);
 	fclose(f);
 	return weir_config_load(&o, &report, &config);
 }
@@ -79,8 +80,7 @@ Test(exec, program_is_read)
 Test(exec, defaults)
 {
 	cr_assert_eq(load("exec = { \"/bin/sh\" }", NULL), 0);
-	cr_expect(config->pools[0].exec.socket == WEIR_EXEC_UNIX &&
-		  config->pools[0].exec.overlap_ms == 2000);
+	cr_expect(config->pools[0].exec.socket == WEIR_EXEC_UNIX && config->pools[0].exec.overlap_ms == 2000);
 	cr_expect(!config->pools[0].exec.directory && !config->pools[0].exec.ping);
 }
 
@@ -132,6 +132,17 @@ Test(exec, socket_name_must_fit)
 
 Test(exec, settings_without_a_program_are_noticed)
 {
-	cr_assert_eq(load("exec_ping = \"/\"", NULL), 0);
+	cr_assert_eq(load("exec_ping = \"/\"", NULL), -EINVAL);
 	cr_expect(has_finding(3, "has no effect"));
+	cr_expect(has_finding(2, "has no program"));
+}
+
+Test(exec, program_needs_a_handler_and_no_upstreams)
+{
+	cr_assert_eq(load("exec = { \"/bin/sh\" }\nupstreams = { \"127.0.0.1:1\" }", NULL), -EINVAL);
+	cr_expect(has_finding(4, "leave out upstreams"));
+	weir_conf_report_fini(&report);
+	handler = "static";
+	cr_assert_eq(load("exec = { \"/bin/sh\" }", NULL), -EINVAL);
+	cr_expect(has_finding(3, "exec needs handler = exec"));
 }

@@ -8,11 +8,11 @@
 #include "handlers/fastcgi.h"
 #include "http/fcgi.h"
 
-#define HEADER(type, bytes, padding) 1, type, 0, 1, (bytes) >> 8, (bytes) & 255, padding, 0
+#define HEADER(type, bytes, padding) 1, type, 0, 1, (bytes) >> 8, (bytes)&255, padding, 0
 #define OUT(bytes) HEADER(6, bytes, 0)
 #define END HEADER(3, 8, 0), 0, 0, 0, 0, 0, 0, 0, 0
 
-static struct weir_conf_pool pool = { .root = (char *)"/srv/site" };
+static struct weir_conf_pool pool = { .root = (char *)"/srv/site", .proxy = { .response_head_max_kb = 1 } };
 static struct weir_flow_key flow;
 static struct weir_request request;
 
@@ -47,8 +47,12 @@ static void begin(void *state, const char *method)
 	snprintf(head, sizeof(head), "%s /a.php HTTP/1.1\r\nHost: h\r\n\r\n", method);
 	cr_assert_eq(weir_request_parse(head, strlen(head), &scanned, &request), 0);
 	const struct weir_codec_call call = {
-		.req = &request, .head = { head, strlen(head) }, .prefix = WEIR_STR("/"),
-		.pool = &pool, .flow = &flow, .script = &script,
+		.req = &request,
+		.head = { head, strlen(head) },
+		.prefix = WEIR_STR("/"),
+		.pool = &pool,
+		.flow = &flow,
+		.script = &script,
 	};
 	cr_assert_eq(weir_fastcgi_codec.begin(state, &call, &out), 0);
 }
@@ -60,7 +64,7 @@ static struct seen feed_for(const char *method, const void *bytes, size_t count,
 	struct seen s = { .last = WEIR_CODEC_MORE };
 	const struct weir_codec *c = &weir_fastcgi_codec;
 	size_t at = 0, have = 0, used;
-	char room[1024];
+	char room[2048];
 
 	begin(state, method);
 	while (at < count && s.last == WEIR_CODEC_MORE) {
@@ -108,9 +112,55 @@ static struct seen feed(const void *bytes, size_t count)
 }
 
 static const uint8_t scattered[] = {
-	OUT(9), 'S', 't', 'a', 't', 'u', 's', ':', ' ', '4', HEADER(7, 4, 3), 'o', 'o', 'p', 's', 0, 0, 0,
-	OUT(7), '0', '4', '\n', 'X', '-', 'A', ':', HEADER(7, 1, 0), '!', OUT(1), ' ',
-	HEADER(6, 6, 2), '1', '\r', '\n', '\n', 'b', 'o', 0, 0, OUT(2), 'd', 'y', HEADER(7, 2, 0), '.', '.', OUT(1), '?', OUT(0), END,
+	OUT(9),
+	'S',
+	't',
+	'a',
+	't',
+	'u',
+	's',
+	':',
+	' ',
+	'4',
+	HEADER(7, 4, 3),
+	'o',
+	'o',
+	'p',
+	's',
+	0,
+	0,
+	0,
+	OUT(7),
+	'0',
+	'4',
+	'\n',
+	'X',
+	'-',
+	'A',
+	':',
+	HEADER(7, 1, 0),
+	'!',
+	OUT(1),
+	' ',
+	HEADER(6, 6, 2),
+	'1',
+	'\r',
+	'\n',
+	'\n',
+	'b',
+	'o',
+	0,
+	0,
+	OUT(2),
+	'd',
+	'y',
+	HEADER(7, 2, 0),
+	'.',
+	'.',
+	OUT(1),
+	'?',
+	OUT(0),
+	END,
 };
 
 Test(fastcgi, response_is_found_however_it_is_scattered)
@@ -139,7 +189,8 @@ Test(fastcgi, connection_is_kept_if_the_pool_says_so)
 
 Test(fastcgi, body_without_a_place_is_left_out)
 {
-	static const uint8_t not_modified[] = { OUT(13), 'S', 't', 'a', 't', 'u', 's', ':', '3', '0', '4', '\n', '\n', 'x', END };
+	static const uint8_t not_modified[] = { OUT(13), 'S', 't', 'a',	 't',  'u', 's', ':',
+						'3',	 '0', '4', '\n', '\n', 'x', END };
 	struct seen s = feed_for("HEAD", scattered, sizeof(scattered), 7);
 
 	cr_expect(s.last == WEIR_CODEC_END && s.status == 404);
@@ -189,7 +240,7 @@ Test(fastcgi, what_is_no_response_is_said)
 {
 	static const uint8_t overloaded[] = { HEADER(3, 8, 0), 0, 0, 0, 0, 2, 0, 0, 0 };
 	static const uint8_t failed[] = { HEADER(3, 8, 0), 0, 0, 0, 9, 0, 0, 0, 0 };
-	static char large[16 + 1024] = { 1, 6, 0, 1, 16, 0, 0, 0, 'X', ':' };
+	static char large[16 + 1100] = { 1, 6, 0, 1, 16, 0, 0, 0, 'X', ':' };
 	struct seen s;
 
 	s = feed(overloaded, sizeof(overloaded));
@@ -205,8 +256,8 @@ Test(fastcgi, what_is_no_response_is_said)
 	s = feed(scattered, sizeof(scattered) - 10);
 	cr_expect(s.last == WEIR_CODEC_BAD && strstr(s.why, "before the response was complete"));
 	memset(large + 10, 'x', sizeof(large) - 10);
-	s = feed_for("GET", large, 1024 + 8, 8);
-	cr_expect(s.last == WEIR_CODEC_BAD && strstr(s.why, "too large"), "%d %s", s.last, s.why);
+	s = feed_for("GET", large, 1100 + 8, 8);
+	cr_expect(s.last == WEIR_CODEC_BAD && strstr(s.why, "response_head_max"), "%d %s", s.last, s.why);
 }
 
 /* --- requests --- */
@@ -224,7 +275,9 @@ static const char *param(size_t bytes, const char *name)
 		int i;
 
 		for (i = 0; i < 2; i++) {
-			length[i] = *at & 0x80 ? (size_t)(at[0] & 0x7f) << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | at[3] : *at;
+			length[i] = *at & 0x80 ? (size_t)(at[0] & 0x7f) << 24 | (size_t)at[1] << 16 |
+							 (size_t)at[2] << 8 | at[3]
+					       : *at;
 			at += *at & 0x80 ? 4 : 1;
 		}
 		if (length[0] == strlen(name) && !memcmp(at, name, length[0])) {
@@ -251,8 +304,12 @@ static int begin_request(const char *head, const char *prefix, const struct weir
 	flow.client_port = htons(1234);
 	flow.server_port = htons(80);
 	const struct weir_codec_call call = {
-		.req = &request, .head = { head, strlen(head) }, .prefix = { prefix, strlen(prefix) },
-		.pool = &pool, .flow = &flow, .script = script,
+		.req = &request,
+		.head = { head, strlen(head) },
+		.prefix = { prefix, strlen(prefix) },
+		.pool = &pool,
+		.flow = &flow,
+		.script = script,
 	};
 	r = weir_fastcgi_codec.begin(state, &call, &out);
 	*ret_bytes = out.n;

@@ -30,10 +30,11 @@ static void make(const char *name)
 
 static void prepare(void)
 {
-	static const char *const files[] = { "index.php",	"a.php",	   "style.css",	    "x.jpg",
-					     "sub/index.html",	"sub/b.php",	   "both/index.php", "both/index.html",
-					     "dir.php/c.php",	".git/config",	   "UPPER.PHP",	    ".well-known/id",
-					     "docs/index.php5", "empty/file.txt", ".env" };
+	static const char *const files[] = { "index.php",	"a.php",	   "style.css",
+					     "x.jpg",		"sub/index.html",  "sub/b.php",
+					     "both/index.php",	"both/index.html", "dir.php/c.php",
+					     ".git/config",	"UPPER.PHP",	   ".well-known/id",
+					     "docs/index.php5", "empty/file.txt",  ".env" };
 	char link[256];
 	size_t i;
 
@@ -146,9 +147,9 @@ Test(fastcgi_find, what_must_neither_be_run_nor_be_seen)
 Test(fastcgi_find, front_controller_gets_what_is_no_file)
 {
 	static const struct path_case cases[] = {
-		{ "/posts/7", "index.php" },	{ "/missing.php", "index.php" }, { "/x.jpg/evil.php", "index.php" },
-		{ "/.env", "index.php" },	{ "/empty/", "index.php" },	 { "/style.css", "FILE" },
-		{ "/a.php/x", "a.php|/x" },	{ "/UPPER.PHP", "REFUSE" },	 { "/sub/", "FILE" },
+		{ "/posts/7", "index.php" }, { "/missing.php", "index.php" }, { "/x.jpg/evil.php", "index.php" },
+		{ "/.env", "index.php" },    { "/empty/", "index.php" },      { "/style.css", "FILE" },
+		{ "/a.php/x", "a.php|/x" },  { "/UPPER.PHP", "REFUSE" },      { "/sub/", "FILE" },
 	};
 
 	pool.fastcgi.front = (char *)"/index.php";

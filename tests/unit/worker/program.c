@@ -10,8 +10,8 @@
 
 static struct test_slot slot;
 static char control[96], directory[] = "/";
-static char *command[] = {NULL, (char *)"an argument"};
-static char *environment[] = {(char *)"WEIR_TEST_PROGRAM=1"};
+static char *command[] = { NULL, (char *)"an argument" };
+static char *environment[] = { (char *)"WEIR_TEST_PROGRAM=1" };
 
 /* --- the program --- */
 
@@ -36,8 +36,8 @@ static void serve(void)
 			abort();
 		if (strstr(bytes, "/hang"))
 			(void)poll(NULL, 0, -1);
-		snprintf(text, sizeof(text), "%d %s %s %s", getpid(), getenv("LISTEN_PID"),
-			 getenv("LISTEN_FDS"), getenv("LISTEN_FDNAMES"));
+		snprintf(text, sizeof(text), "%d %s %s %s", getpid(), getenv("LISTEN_PID"), getenv("LISTEN_FDS"),
+			 getenv("LISTEN_FDNAMES"));
 		reply(fd, text);
 		close(fd);
 	}
@@ -65,12 +65,12 @@ static void prepare(void)
 	slot.config.control = control;
 	slot.pools[0].handler = WEIR_HANDLER_DEBUG;
 	slot.pools[0].exec = (struct weir_conf_exec){
-	    .command = {command, 2},
-	    .directory = directory,
-	    .overlap_ms = 100,
-	    .stop = (char *)"SIGTERM",
+		.command = { command, 2 },
+		.directory = directory,
+		.overlap_ms = 100,
+		.stop = (char *)"SIGTERM",
 	};
-	slot.pools[0].environment = (struct weir_conf_words){environment, 1};
+	slot.pools[0].environment = (struct weir_conf_words){ environment, 1 };
 }
 
 static void start(void)
@@ -86,14 +86,13 @@ static pid_t program(void)
 
 static int call(const char *path)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	struct timeval limit = {.tv_sec = WAIT_MS / 1000};
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct timeval limit = { .tv_sec = WAIT_MS / 1000 };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	weir_conf_exec_path(&slot.config, &slot.pools[0], 0, a.sun_path, sizeof(a.sun_path));
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0, "%s: %s", a.sun_path,
-		     strerror(errno));
+	cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0, "%s: %s", a.sun_path, strerror(errno));
 	dprintf(fd, "GET %s HTTP/1.1\r\n\r\n", path);
 	return fd;
 }
@@ -107,8 +106,7 @@ static pid_t answered_by(int fd)
 
 	client_read(fd, true, &a);
 	close(fd);
-	if (a.status != 200 ||
-	    sscanf(a.body, "%d %d %d %31s", &pid, &listen_pid, &count, name) != 4)
+	if (a.status != 200 || sscanf(a.body, "%d %d %d %31s", &pid, &listen_pid, &count, name) != 4)
 		return 0;
 	cr_expect_eq(pid, listen_pid);
 	cr_expect_eq(count, 1);
@@ -157,16 +155,14 @@ Test(program, crash_loses_what_was_in_flight_and_no_more)
 	cr_expect_eq(answered_by(waiting), program());
 	cr_expect_eq(weir_metrics_get(slot.setup.metrics, crashes), 1);
 	cr_expect_eq(weir_metrics_get(slot.setup.metrics, program_restarts), 1);
-	cr_expect_eq(weir_metrics_get(slot.setup.metrics, restarts), 0,
-		     "the worker is not concerned");
+	cr_expect_eq(weir_metrics_get(slot.setup.metrics, restarts), 0, "the worker is not concerned");
 	stop();
 }
 
 static void order_recycle(void)
 {
 	cr_assert(reaches(&slot.setup.metrics->ready_pid, 1));
-	cr_assert_eq(
-	    sigqueue(slot.keeper, WRK_ORDER, (union sigval){.sival_int = WRK_ORDER_RECYCLE}), 0);
+	cr_assert_eq(sigqueue(slot.keeper, WRK_ORDER, (union sigval){ .sival_int = WRK_ORDER_RECYCLE }), 0);
 }
 
 Test(program, is_recycled_with_its_worker_while_both_accept)
@@ -180,8 +176,7 @@ Test(program, is_recycled_with_its_worker_while_both_accept)
 	cr_expect(reaches(&slot.setup.metrics->recycles, 1));
 	cr_expect_neq(answered_by(call("/")), 0);
 	cr_expect_eq(weir_metrics_get(slot.setup.metrics, crashes), 0);
-	cr_expect_eq(weir_metrics_get(slot.setup.metrics, program_restarts), 0,
-		     "nothing has crashed");
+	cr_expect_eq(weir_metrics_get(slot.setup.metrics, program_restarts), 0, "nothing has crashed");
 	stop();
 }
 

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The relay's threads, its epoll set, and the memory of exchanges; see relay.h for the whole. */
+#include "worker/relay.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include "common/clock.h"
+
+#define EVENTS 64
+#define END_MS 10
+#define STACK_BYTES (256u << 10)
+#define FREE_BUFS_MAX 256 /* buffers that are kept for the next exchange */
+
+static const struct weir_codec *codec_of(enum weir_handler handler)
+{
+	switch (handler) {
+	case WEIR_HANDLER_PROXY:
+	case WEIR_HANDLER_EXEC:
+		return &weir_proxy_codec;
+	case WEIR_HANDLER_FASTCGI:
+		return &weir_fastcgi_codec;
+	default:
+		return NULL;
+	}
+}
+
+/* Those of the configuration, or the slot's own program. */
+static void choose_servers(struct wrk_worker *w)
+{
+	const struct wrk_address *program = &w->base->program;
+	struct wrk_relay *r = &w->relay;
+
+	r->conf = w->setup->pool->proxy;
+	if (!program->bytes)
+		return;
+	r->program = (struct weir_conf_upstream){
+		.text = "(its program)",
+		.addr = program->addr,
+		.addr_bytes = program->bytes,
+		.weight = 1,
+	};
+	r->conf.servers = &r->program;
+	r->conf.servers_count = 1;
+	/* the keeper sees to it */
+	r->conf.max_fails = 0;
+}
+
+int wrk_relay_init(struct wrk_worker *w)
+{
+	struct wrk_relay *r = &w->relay;
+	struct epoll_event e = { .events = EPOLLIN, .data.ptr = NULL };
+	const struct weir_codec *codec;
+	int error;
+
+	r->epoll_fd = r->wake_fd = -1;
+	codec = codec_of(w->setup->pool->handler);
+	if (!codec)
+		return 0;
+	choose_servers(w);
+	pthread_mutex_init(&r->lock, NULL);
+	r->number = wrk_thread_number(w->base, RELAY);
+	r->all = calloc(WRK_EXCHANGES_MAX, sizeof(struct wrk_exchange *));
+	if (!r->all)
+		return -ENOMEM;
+	error = weir_up_set_new(&r->conf, NULL, &r->upstreams);
+	if (error < 0)
+		return error;
+	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->epoll_fd < 0 || r->wake_fd < 0 || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->wake_fd, &e) < 0)
+		return -errno;
+	r->codec = codec;
+	return 0;
+}
+
+void wrk_relay_fini(struct wrk_worker *w)
+{
+	struct wrk_relay *r = &w->relay;
+
+	r->upstreams = weir_up_set_free(r->upstreams);
+	if (r->epoll_fd >= 0)
+		close(r->epoll_fd);
+	if (r->wake_fd >= 0)
+		close(r->wake_fd);
+	r->epoll_fd = r->wake_fd = -1;
+}
+
+/* --- memory --- */
+
+bool relay_buf_need(struct wrk_worker *w, struct relay_buf *b)
+{
+	struct wrk_relay *r = &w->relay;
+
+	if (b->p)
+		return true;
+	pthread_mutex_lock(&r->lock);
+	b->p = r->free_bufs;
+	if (b->p) {
+		memcpy(&r->free_bufs, b->p, sizeof(r->free_bufs));
+		r->free_bufs_count--;
+	}
+	pthread_mutex_unlock(&r->lock);
+	if (!b->p)
+		b->p = malloc(RELAY_BUF_BYTES);
+	b->at = b->n = 0;
+	return b->p != NULL;
+}
+
+void relay_buf_drop(struct wrk_worker *w, struct relay_buf *b)
+{
+	struct wrk_relay *r = &w->relay;
+	char *p = TAKE_PTR(b->p);
+
+	b->at = b->n = 0;
+	if (!p)
+		return;
+	pthread_mutex_lock(&r->lock);
+	if (r->free_bufs_count < FREE_BUFS_MAX) {
+		memcpy(p, &r->free_bufs, sizeof(r->free_bufs));
+		r->free_bufs = p;
+		r->free_bufs_count++;
+		p = NULL;
+	}
+	pthread_mutex_unlock(&r->lock);
+	free(p);
+}
+
+void relay_buf_pack(struct relay_buf *b)
+{
+	if (b->at == 0)
+		return;
+	memmove(b->p, b->p + b->at, b->n - b->at);
+	b->n -= b->at;
+	b->at = 0;
+}
+
+static struct wrk_exchange *more(struct wrk_relay *r)
+{
+	unsigned n = __atomic_load_n(&r->count, __ATOMIC_RELAXED);
+	struct wrk_exchange *x = n < WRK_EXCHANGES_MAX ? calloc(1, sizeof(*x)) : NULL;
+
+	if (!x)
+		return NULL;
+	r->all[n] = x;
+	/* release: pairs with the acquire in wrk_relay_sweep() */
+	__atomic_store_n(&r->count, n + 1, __ATOMIC_RELEASE);
+	return x;
+}
+
+struct wrk_exchange *relay_new(struct wrk_worker *w)
+{
+	struct wrk_relay *r = &w->relay;
+	struct wrk_exchange *x;
+
+	pthread_mutex_lock(&r->lock);
+	x = r->free;
+	if (x)
+		r->free = x->next_free;
+	else
+		x = more(r);
+	pthread_mutex_unlock(&r->lock);
+	if (!x)
+		return NULL;
+	__atomic_store_n(&x->events, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&x->wake_ms, 0, __ATOMIC_RELAXED);
+	memset((char *)x + offsetof(struct wrk_exchange, next_free), 0,
+	       offsetof(struct wrk_exchange, codec_state) - offsetof(struct wrk_exchange, next_free));
+	x->w = w;
+	__atomic_add_fetch(&r->active, 1, __ATOMIC_RELAXED);
+	/* release: whoever kicks it sees it empty */
+	__atomic_store_n(&x->state, RELAY_BUSY, __ATOMIC_RELEASE);
+	return x;
+}
+
+void relay_free(struct wrk_exchange *x)
+{
+	struct wrk_worker *w = x->w;
+	struct wrk_relay *r = &w->relay;
+
+	if (x->tap)
+		x->tap->end(x->tap_arg, false);
+	relay_buf_drop(w, &x->up_buf);
+	relay_buf_drop(w, &x->in_buf);
+	relay_buf_drop(w, &x->out_buf);
+	__atomic_store_n(&x->wake_ms, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&x->state, RELAY_FREE, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&r->lock);
+	x->next_free = r->free;
+	r->free = x;
+	pthread_mutex_unlock(&r->lock);
+	/* release: pairs with the acquire in wrk_relay_active() */
+	__atomic_sub_fetch(&r->active, 1, __ATOMIC_RELEASE);
+}
+
+/* --- who has it --- */
+
+/* False: it has ended. */
+static bool step(struct wrk_exchange *x)
+{
+	uint32_t events = __atomic_exchange_n(&x->events, 0, __ATOMIC_ACQUIRE);
+	uint64_t now = weir_now_ms();
+	bool has_moved;
+
+	if (events & (RELAY_UP_IN | RELAY_UP_END))
+		x->up_reads = true;
+	if (events & RELAY_UP_END)
+		x->up_ended = true;
+	if (events & (RELAY_CLIENT_IN | RELAY_CLIENT_END))
+		x->client_reads = true;
+	if (events & RELAY_CLIENT_END)
+		x->client_ended = true;
+	do {
+		has_moved = false;
+		if (!relay_connect(x, &has_moved) || !relay_pull_client(x, &has_moved) ||
+		    !relay_push_up(x, &has_moved) || !relay_pull_up(x, &has_moved) || !relay_push_client(x, &has_moved))
+			return false;
+		x->has_moved |= has_moved;
+	} while (has_moved);
+	if ((events & RELAY_TICK) && !x->is_client_watched && now >= x->began_ms + RELAY_WATCH_MS)
+		relay_watch_client(x);
+	if ((events & RELAY_TICK) && !x->has_moved && x->deadline_ms && now >= x->deadline_ms && !relay_expire(x))
+		return false;
+	relay_settle(x, now);
+	return true;
+}
+
+void relay_run(struct wrk_exchange *x)
+{
+	uint32_t old;
+
+	do {
+		if (!step(x))
+			return;
+		old = RELAY_BUSY;
+		/* release: pairs with the acquire in relay_kick(). Who came meanwhile has left its
+		 * events: again. */
+		if (__atomic_compare_exchange_n(&x->state, &old, RELAY_WAITS, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE))
+			return;
+		__atomic_store_n(&x->state, RELAY_BUSY, __ATOMIC_RELEASE);
+	} while (true);
+}
+
+void relay_kick(struct wrk_exchange *x, uint32_t events)
+{
+	uint32_t old = __atomic_load_n(&x->state, __ATOMIC_ACQUIRE), new;
+
+	if (old == RELAY_FREE)
+		return;
+	__atomic_or_fetch(&x->events, events, __ATOMIC_RELEASE);
+	do {
+		if (old == RELAY_FREE || old == RELAY_AGAIN)
+			return;
+		new = old == RELAY_WAITS ? RELAY_BUSY : RELAY_AGAIN;
+	} while (!__atomic_compare_exchange_n(&x->state, &old, new, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	if (new == RELAY_BUSY)
+		relay_run(x);
+}
+
+/* --- threads --- */
+
+static uint32_t translate(uint32_t events, uint32_t in, uint32_t out, uint32_t end)
+{
+	return (events & EPOLLIN ? in : 0) | (events & EPOLLOUT ? out : 0) |
+	       (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? end | in | out : 0);
+}
+
+/* A client's event is marked in the pointer's lowest bit. */
+static void dispatch(struct wrk_worker *w, const struct epoll_event *e)
+{
+	uintptr_t at = (uintptr_t)e->data.ptr;
+	struct weir_up_conn *c = e->data.ptr;
+	struct wrk_exchange *x;
+
+	if (!at)
+		return;
+	if (at & 1) {
+		relay_kick((struct wrk_exchange *)(at & ~(uintptr_t)1),
+			   translate(e->events, RELAY_CLIENT_IN, RELAY_CLIENT_OUT, RELAY_CLIENT_END));
+		return;
+	}
+	/* acquire: pairs with the release where it was taken */
+	x = __atomic_load_n(&c->user, __ATOMIC_ACQUIRE);
+	if (!x && (e->events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+		x = weir_up_conn_stray(w->relay.upstreams, c);
+	if (x)
+		relay_kick(x, translate(e->events, RELAY_UP_IN, RELAY_UP_OUT, RELAY_UP_END));
+}
+
+static void *relay_thread(void *arg)
+{
+	struct wrk_worker *w = arg;
+	struct epoll_event events[EVENTS];
+	int i, n;
+
+	/* acquire: pairs with the release in wrk_relay_end() */
+	while (!__atomic_load_n(&w->relay.is_ended, __ATOMIC_ACQUIRE)) {
+		n = epoll_wait(w->relay.epoll_fd, events, EVENTS, -1);
+		for (i = 0; i < n; i++)
+			dispatch(w, &events[i]);
+	}
+	__atomic_sub_fetch(&w->relay.threads, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+int wrk_relay_start(struct wrk_worker *w)
+{
+	unsigned i, wanted = w->relay.codec ? w->setup->pool->proxy.threads : 0;
+	pthread_attr_t attr;
+	pthread_t id;
+	int r = 0;
+
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
+	for (i = 0; i < wanted && r == 0; i++) {
+		__atomic_add_fetch(&w->relay.threads, 1, __ATOMIC_RELAXED);
+		r = pthread_create(&id, &attr, relay_thread, w);
+		if (r)
+			__atomic_sub_fetch(&w->relay.threads, 1, __ATOMIC_RELAXED);
+	}
+	(void)pthread_attr_destroy(&attr);
+	return -r;
+}
+
+void wrk_relay_sweep(struct wrk_worker *w, uint64_t now_ms)
+{
+	struct wrk_relay *r = &w->relay;
+	/* acquire: pairs with the release in more() */
+	unsigned i, count = __atomic_load_n(&r->count, __ATOMIC_ACQUIRE);
+
+	if (!r->codec)
+		return;
+	for (i = 0; i < count; i++) {
+		uint64_t wake_ms = __atomic_load_n(&r->all[i]->wake_ms, __ATOMIC_RELAXED);
+
+		if (wake_ms && now_ms >= wake_ms)
+			relay_kick(r->all[i], RELAY_TICK);
+	}
+	weir_up_expire(r->upstreams, now_ms, false);
+	if (__atomic_load_n(&r->active, __ATOMIC_RELAXED) > 0)
+		weir_metrics_set(w->setup->metrics, last_request_ms, now_ms);
+}
+
+unsigned wrk_relay_active(struct wrk_worker *w)
+{
+	return __atomic_load_n(&w->relay.active, __ATOMIC_ACQUIRE);
+}
+
+void wrk_relay_end(struct wrk_worker *w)
+{
+	const uint64_t one = 1;
+
+	if (!w->relay.codec)
+		return;
+	while (wrk_relay_active(w) > 0) {
+		(void)poll(NULL, 0, END_MS);
+		wrk_relay_sweep(w, weir_now_ms());
+	}
+	__atomic_store_n(&w->relay.is_ended, true, __ATOMIC_RELEASE);
+	(void)!write(w->relay.wake_fd, &one, sizeof(one));
+	while (__atomic_load_n(&w->relay.threads, __ATOMIC_ACQUIRE) > 0)
+		(void)poll(NULL, 0, 1);
+}

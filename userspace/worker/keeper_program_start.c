@@ -187,7 +187,7 @@ __attribute__((noreturn)) static void become(const struct keeper *k, pid_t keepe
 	if (!args || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
 		_exit(127);
 	(void)setsid();
-	take_descriptors(&k->program, false);
+	take_descriptors(&k->program, pool->handler == WEIR_HANDLER_FASTCGI);
 	restore_signals();
 	set_environment(pool);
 	(void)umask(022);

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from apps import Client, program, steady, wait_other_program
+from harness.servers import wait_for
 
 
 @pytest.fixture
@@ -40,11 +41,9 @@ pool app {{
 }}
 """)
     visitor = Client(app)
-    for _ in range(3):
-        pid = program(app, "app")["pid"]
+    for number in range(3):
         visitor.get("/crash")
-        from harness.servers import wait_for
-        wait_for("the crash is seen", lambda: program(app, "app")["pid"] != pid)
+        app.wait_stat("pools.app.crashes", number + 1)
     wait_for("it is offline", lambda: "offline" in app.command("pool", "list").stdout)
     reply = Client(app).get("/")
     assert reply.status == 503
@@ -55,7 +54,6 @@ pool app {{
 def test_recycling_loses_no_request(app):
     before = program(app, "app")["pid"]
     with steady(app, "/") as seen:
-        from harness.servers import wait_for
         wait_for("answers", lambda: len(seen) > 20)
         app.command("pool", "recycle", "app")
         wait_other_program(app, "app", before)

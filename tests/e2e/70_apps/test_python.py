@@ -2,10 +2,11 @@
 """The Python application of examples/python under gunicorn and uvicorn, unchanged programs that Weir supervises."""
 import os
 import signal
+import threading
 
 import pytest
 
-from apps import Client, program, resident_kb, steady, wait_other_program
+from apps import EXAMPLES, Client, program, resident_kb, steady, wait_other_program
 from harness.servers import wait_for
 
 
@@ -48,10 +49,8 @@ def test_killed_program_is_started_again(app):
     assert app.stat("pools.app.crashes") == 1
 
 
-def test_program_that_hangs_is_replaced(weir, data):
+def test_program_that_hangs_is_replaced(weir):
     """exec_ping: its processes are stopped, as if they waited for something for ever."""
-    from apps import EXAMPLES
-
     app = weir(config=f"""
 listen = {{ "127.0.0.1:8080" }}
 pool app {{
@@ -84,8 +83,8 @@ def test_body_of_any_size_takes_no_memory(example):
     connection.putrequest("POST", "/echo")
     connection.putheader("Content-Length", str(megabytes << 20))
     connection.endheaders()
-    import threading
-    sender = threading.Thread(target=lambda: [connection.send(content) for _ in range(megabytes)])
+    sock = connection.sock.dup()  # http.client lets go of its own when the response begins
+    sender = threading.Thread(target=lambda: [sock.sendall(content) for _ in range(megabytes)])
     sender.start()
     response = connection.getresponse()
     assert response.status == 200
@@ -93,5 +92,6 @@ def test_body_of_any_size_takes_no_memory(example):
     while part := response.read(1 << 20):
         size += len(part)
     sender.join()
+    sock.close()
     assert size == megabytes << 20
     assert resident_kb(worker) < before + 16384

@@ -15,7 +15,7 @@ CFLAGS ?= -O2 -g
 HOST_CFLAGS = $(CFLAGS) $(WARN) -Wmissing-prototypes -D_GNU_SOURCE -Iinclude -Iuserspace -I$(BUILD) -pthread \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 BPF_CFLAGS = -O2 -g -target bpf -mcpu=v3 $(WARN) -Wimplicit-int-conversion -Iinclude -I. -Ibpf
-LDLIBS = -lbpf -lelf -lz -lconfuse -ljansson -lseccomp -lcap-ng -lsystemd -lm -pthread -rdynamic -ldl
+LDLIBS = -lbpf -lelf -lz -lconfuse -ljansson -lseccomp -lcap-ng -lsystemd -lncursesw -ltinfo -lm -pthread -rdynamic -ldl
 
 LLHTTP = /usr/share/llhttp
 LLHTTP_OBJ = $(patsubst %,$(BUILD)/llhttp/%.o,api http llhttp)
@@ -52,6 +52,8 @@ $(BUILD)/userspace/%.o: userspace/%.c
 	$(Q)$(CC) $(HOST_CFLAGS) -I/usr/share/include/llhttp -MMD -MP -c $< -o $@
 
 $(patsubst userspace/%.c,$(BUILD)/userspace/%.o,$(wildcard userspace/dataplane/*.c)): $(BUILD)/weir.skel.h
+
+$(BUILD)/userspace/admin/page.o: userspace/admin/page.html
 
 $(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
 	$(call say,CC,$<)

@@ -12,6 +12,7 @@ layers='
 	cache
 	upstream
 	handlers
+	admin
 	supervisor worker cli
 '
 

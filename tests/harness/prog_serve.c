@@ -336,7 +336,7 @@ static struct weir_dataplane_stats stats(void)
 {
 	struct weir_dataplane_stats s;
 
-	cr_assert_eq(weir_dataplane_stats(serve.dp, &s), 0);
+	cr_assert_eq(weir_dataplane_stats(serve.dp, 0, &s), 0);
 	return s;
 }
 

@@ -9,15 +9,14 @@
 #include "common/log.h"
 
 const struct cmd_opt cmd_opts[] = {
-#define WEIR_ROW(letter, name, argument, help) {letter, name, argument, help},
+#define WEIR_ROW(letter, name, argument, help) { letter, name, argument, help },
 #include "cli/opts.def"
 #undef WEIR_ROW
 };
 const size_t cmd_opts_count = ARRAY_SIZE(cmd_opts);
 
 const struct cmd cmd_table[] = {
-#define WEIR_ROW(id, name, arguments, words, options, summary)                                     \
-	{name, arguments, words, options, summary, cmd_##id},
+#define WEIR_ROW(id, name, arguments, words, options, summary) { name, arguments, words, options, summary, cmd_##id },
 #include "cli/cmds.def"
 #undef WEIR_ROW
 };
@@ -41,8 +40,8 @@ static const char *group_members(const char *group)
 
 	for (i = 0; i < cmd_count; i++)
 		if (!strncmp(cmd_table[i].name, group, bytes) && cmd_table[i].name[bytes] == ' ')
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "%sweir %s",
-					      n ? ", " : "", cmd_table[i].name);
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%sweir %s", n ? ", " : "",
+					      cmd_table[i].name);
 	return n ? text : NULL;
 }
 
@@ -75,8 +74,7 @@ const struct cmd *cmd_find(int argc, char *const argv[], const char **ret_why)
 	if (members)
 		snprintf(why, sizeof(why), "'weir %s' needs one more word: %s", argv[1], members);
 	else
-		snprintf(why, sizeof(why), "there is no command '%.60s'; `weir help` lists them",
-			 argv[1]);
+		snprintf(why, sizeof(why), "there is no command '%.60s'; `weir help` lists them", argv[1]);
 	return NULL;
 }
 
@@ -135,17 +133,15 @@ static void build_options(const struct cmd *c, struct option *ret)
 
 	for (i = 0; i < ARRAY_SIZE(cmd_opts); i++)
 		if (strchr(c->options, cmd_opts[i].letter))
-			ret[n++] =
-			    (struct option){cmd_opts[i].name,
-					    cmd_opts[i].argument ? required_argument : no_argument,
-					    NULL, cmd_opts[i].letter};
+			ret[n++] = (struct option){ cmd_opts[i].name,
+						    cmd_opts[i].argument ? required_argument : no_argument, NULL,
+						    cmd_opts[i].letter };
 	ret[n] = (struct option){};
 }
 
 static enum cmd_exit usage(const struct cmd *c, const char *what, const char *which)
 {
-	weir_err(0, "%s%s%s; see `weir help %s`", what, which ? " " : "", which ? which : "",
-		 c->name);
+	weir_err(0, "%s%s%s; see `weir help %s`", what, which ? " " : "", which ? which : "", c->name);
 	return CMD_USAGE;
 }
 
@@ -154,14 +150,13 @@ enum cmd_exit cmd_parse(const struct cmd *c, int argc, char *const argv[], struc
 	struct option options[ARRAY_SIZE(cmd_opts) + 1];
 	int skipped = strchr(c->name, ' ') ? 2 : 1, letter;
 
-	*ret = (struct cmd_args){.control = CMD_CONTROL_DEFAULT};
+	*ret = (struct cmd_args){ .control = CMD_CONTROL_DEFAULT };
 	build_options(c, options);
 	argc -= skipped;
 	argv += skipped;
 	optind = 0;
 	opterr = 0;
-	while ((letter = getopt_long(argc, argv, strchr(c->options, 'c') ? ":c:" : ":", options,
-				     NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, strchr(c->options, 'c') ? ":c:" : ":", options, NULL)) != -1) {
 		if (letter == ':')
 			return usage(c, "a value is missing after", argv[optind - 1]);
 		if (letter == '?')
@@ -211,8 +206,7 @@ static enum cmd_exit help_for(const struct cmd *c)
 
 		if (!strchr(c->options, cmd_opts[i].letter))
 			continue;
-		snprintf(left, sizeof(left), "%s--%s %s",
-			 cmd_opts[i].letter == 'c' ? "-c, " : "    ", cmd_opts[i].name,
+		snprintf(left, sizeof(left), "%s--%s %s", cmd_opts[i].letter == 'c' ? "-c, " : "    ", cmd_opts[i].name,
 			 cmd_opts[i].argument ? cmd_opts[i].argument : "");
 		printf("  %-28s %s\n", left, cmd_opts[i].help);
 	}
@@ -226,16 +220,14 @@ enum cmd_exit cmd_help(const struct cmd_args *args)
 	for (i = 0; args->words_count && i < cmd_count; i++) {
 		char two[64];
 
-		snprintf(two, sizeof(two), "%.30s%s%.30s", args->words[0],
-			 args->words_count > 1 ? " " : "",
+		snprintf(two, sizeof(two), "%.30s%s%.30s", args->words[0], args->words_count > 1 ? " " : "",
 			 args->words_count > 1 ? args->words[1] : "");
 		if (!strcmp(cmd_table[i].name, two))
 			return help_for(&cmd_table[i]);
 	}
 	for (j = 0; j < args->words_count && j == 0; j++)
 		if (!group_members(args->words[0])) {
-			weir_err(0, "there is no command '%s'; `weir help` lists them",
-				 args->words[0]);
+			weir_err(0, "there is no command '%s'; `weir help` lists them", args->words[0]);
 			return CMD_USAGE;
 		}
 	printf("weir: HTTP.sys for Linux\n\n");

@@ -77,7 +77,7 @@ static json_int_t loaded_ms(const struct cmd_args *args, char version[32])
 
 enum cmd_exit cmd_upgrade(const struct cmd_args *args)
 {
-	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
 	_cleanup_json_ json_t *reply = NULL;
 	char before[32] = "", after[32] = "";
 	json_int_t was = loaded_ms(args, before), is;
@@ -100,7 +100,7 @@ enum cmd_exit cmd_upgrade(const struct cmd_args *args)
 
 enum cmd_exit cmd_stop(const struct cmd_args *args)
 {
-	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
 	_cleanup_json_ json_t *reply = NULL;
 	unsigned i;
 

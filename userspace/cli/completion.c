@@ -11,8 +11,7 @@
 /* What a shell completes after a word that takes a value. */
 static bool is_path(const struct cmd_opt *o)
 {
-	return !strcmp(o->argument, "FILE") || !strcmp(o->argument, "DIR") ||
-	       !strcmp(o->argument, "SOCKET");
+	return !strcmp(o->argument, "FILE") || !strcmp(o->argument, "DIR") || !strcmp(o->argument, "SOCKET");
 }
 
 /* The first words of all commands, each once. */
@@ -60,8 +59,7 @@ static void each_group(void (*print)(const char *group, size_t bytes))
 	for (i = 0; i < cmd_count; i++) {
 		size_t bytes = strcspn(cmd_table[i].name, " ");
 
-		if (!cmd_table[i].name[bytes] ||
-		    (n == bytes && !strncmp(last, cmd_table[i].name, n)))
+		if (!cmd_table[i].name[bytes] || (n == bytes && !strncmp(last, cmd_table[i].name, n)))
 			continue;
 		last = cmd_table[i].name;
 		n = bytes;
@@ -89,16 +87,14 @@ static void print_bash(void)
 	printf(") mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); return ;;\n\tesac\n"
 	       "\tif [ \"$COMP_CWORD\" = 1 ]; then\n\t\twords='");
 	print_first_words("", " ");
-	printf(
-	    "'\n\telif [ \"$COMP_CWORD\" = 2 ] && [[ $cur != -* ]]; then\n\t\tcase $command in\n");
+	printf("'\n\telif [ \"$COMP_CWORD\" = 2 ] && [[ $cur != -* ]]; then\n\t\tcase $command in\n");
 	each_group(bash_group);
 	printf("\t\tesac\n\tfi\n\tif [ \"$command\" = pool ] && [ \"$COMP_CWORD\" = 3 ]; then\n"
 	       "\t\twords=$(weir pool list --json 2>/dev/null | grep -o '\"name\": *\"[^\"]*\"' | "
 	       "cut -d'\"' -f4)\n\tfi\n"
 	       "\tif [[ $cur == -* ]]; then\n\t\tcase \"$command ${COMP_WORDS[2]}\" in\n");
 	for (i = 0; i < cmd_count; i++) {
-		printf("\t\t'%s'%s) words='", cmd_table[i].name,
-		       strchr(cmd_table[i].name, ' ') ? "" : "' '*");
+		printf("\t\t'%s'%s) words='", cmd_table[i].name, strchr(cmd_table[i].name, ' ') ? "" : "' '*");
 		print_options(&cmd_table[i]);
 		printf("' ;;\n");
 	}
@@ -141,8 +137,7 @@ static void print_zsh(void)
 			printf("|--%s", cmd_opts[i].name);
 	printf(") _files && return ;;\nesac\ncase \"${words[2]} ${words[3]}\" in\n");
 	for (i = 0; i < cmd_count; i++) {
-		printf("\t'%s'%s) compadd -- ", cmd_table[i].name,
-		       strchr(cmd_table[i].name, ' ') ? "" : "' '*");
+		printf("\t'%s'%s) compadd -- ", cmd_table[i].name, strchr(cmd_table[i].name, ' ') ? "" : "' '*");
 		print_options(&cmd_table[i]);
 		printf(";;\n");
 	}
@@ -153,8 +148,7 @@ static void print_fish(void)
 {
 	size_t i, j;
 
-	printf(
-	    "# fish completion of weir, printed by `weir completion fish`\ncomplete -c weir -f\n");
+	printf("# fish completion of weir, printed by `weir completion fish`\ncomplete -c weir -f\n");
 	for (i = 0; i < cmd_count; i++) {
 		const char *name = cmd_table[i].name, *space = strchr(name, ' ');
 
@@ -186,7 +180,7 @@ enum cmd_exit cmd_completion(const struct cmd_args *args)
 	static const struct {
 		const char *shell;
 		void (*print)(void);
-	} shells[] = {{"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}};
+	} shells[] = { { "bash", print_bash }, { "zsh", print_zsh }, { "fish", print_fish } };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(shells); i++) {

@@ -160,6 +160,7 @@ struct weir_config {
 	unsigned flows;		/* capacity of the flow table, default 262144 */
 	char *control;		/* path of the control socket, default /run/weir.sock */
 	char *name;		/* instance name: pins live in /sys/fs/bpf/weir/<name>; from the control path */
+	char *admin;		/* ADDR:PORT of the admin endpoint; NULL or empty: none */
 	char *file;		/* configuration file; NULL: options only */
 	int lines[WEIR_PARAM__MAX]; /* as in weir_conf_pool */
 };

@@ -90,7 +90,8 @@ struct weir_dataplane_stats {
 	uint64_t flows_xdp, flows_kernel, flows_capacity;
 	uint64_t cache_entries, cache_bytes, cache_reserved;
 };
-int weir_dataplane_stats(struct weir_dataplane *dp, struct weir_dataplane_stats *ret);
+/* Flows and cache entries are counted by walking their maps; a count not older than `max_age_ms` is used again. */
+int weir_dataplane_stats(struct weir_dataplane *dp, uint64_t max_age_ms, struct weir_dataplane_stats *ret);
 int weir_dataplane_pool_stats(struct weir_dataplane *dp, uint16_t pool, struct weir_pool_stats *ret);
 const char *weir_verdict_name(enum weir_verdict v); /* "HIT_TC" */
 const char *weir_verdict_help(enum weir_verdict v);

@@ -57,11 +57,32 @@ static size_t class_bytes(enum weir_class c)
 				   sizeof(struct weir_entry_l);
 }
 
-int weir_dataplane_stats(struct weir_dataplane *dp, struct weir_dataplane_stats *ret)
+/* What is known only by walking maps; the supervisor has one thread. */
+static void walk(struct weir_dataplane *dp, uint64_t max_age_ms, struct weir_dataplane_stats *ret)
+{
+	static struct flow_counts flows;
+	static struct cache_counts cache;
+	static uint64_t walked_ns;
+	uint64_t now = dp_now_ns();
+	uint32_t i;
+
+	if (!walked_ns || now - walked_ns > max_age_ms * 1000000) {
+		flows = (struct flow_counts){};
+		cache = (struct cache_counts){};
+		(void)weir_dataplane_flow_each(dp, count_flow, &flows);
+		for (i = 0; i < WEIR_POOLS_MAX; i++)
+			(void)weir_dataplane_cache_each(dp, (uint16_t)i, count_entry, &cache);
+		walked_ns = now;
+	}
+	ret->flows_xdp = flows.xdp;
+	ret->flows_kernel = flows.kernel;
+	ret->cache_entries = cache.entries;
+	ret->cache_bytes = cache.bytes;
+}
+
+int weir_dataplane_stats(struct weir_dataplane *dp, uint64_t max_age_ms, struct weir_dataplane_stats *ret)
 {
 	struct weir_dataplane_stats s = {};
-	struct flow_counts flows = {};
-	struct cache_counts cache = {};
 	uint32_t i;
 	int c;
 
@@ -69,18 +90,12 @@ int weir_dataplane_stats(struct weir_dataplane *dp, struct weir_dataplane_stats 
 		s.verdicts[i] = sum_u64(bpf_map__fd(dp->skel->maps.weir_verdicts), i);
 	for (i = 1; i < WEIR_MISS__MAX; i++)
 		s.misses[i] = sum_u64(bpf_map__fd(dp->skel->maps.weir_misses), i);
-	(void)weir_dataplane_flow_each(dp, count_flow, &flows);
-	s.flows_xdp = flows.xdp;
-	s.flows_kernel = flows.kernel;
+	walk(dp, max_age_ms, &s);
 	s.flows_capacity = bpf_map__max_entries(dp->skel->maps.weir_flows);
-	for (i = 0; i < WEIR_POOLS_MAX; i++) {
-		(void)weir_dataplane_cache_each(dp, i, count_entry, &cache);
+	for (i = 0; i < WEIR_POOLS_MAX; i++)
 		for (c = 0; c < WEIR_CLASS__MAX; c++)
 			if (dp->pools[i].cache[c] >= 0)
 				s.cache_reserved += dp->pools[i].entries[c] * class_bytes(c);
-	}
-	s.cache_entries = cache.entries;
-	s.cache_bytes = cache.bytes;
 	*ret = s;
 	return 0;
 }

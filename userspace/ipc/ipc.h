@@ -67,6 +67,10 @@ int weir_ipc_server_new(const char *path, weir_ipc_handler handler, void *arg, s
 struct weir_ipc_server *weir_ipc_server_free(struct weir_ipc_server *s);
 DEFINE_CLEANUP(struct weir_ipc_server *, weir_ipc_server_free)
 
+/* Takes a connected stream socket as a client that may give the commands of `allowed` (ended by NULL, kept) and is never
+ * dropped for being idle. -EBUSY: there are too many clients; the socket is still the caller's. */
+int weir_ipc_server_adopt(struct weir_ipc_server *s, int fd, const char *const *allowed);
+
 /* Becomes readable when weir_ipc_server_dispatch() has something to do. */
 int weir_ipc_server_fd(const struct weir_ipc_server *s);
 void weir_ipc_server_dispatch(struct weir_ipc_server *s);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The supervisor's end of the control protocol. Clients hang on an epoll set of the server's own, which the owner
- * polls as one descriptor. A client has at most one reply under way: its next line is looked at when the reply is
- * out, so a client that does not read costs one reply and nothing else. */
+/* The supervisor's end of the control protocol. Clients hang on an epoll set of the server's own,
+ * which the owner polls as one descriptor. A client has at most one reply under way: its next line
+ * is looked at when the reply is out, so a client that does not read costs one reply and nothing
+ * else. */
 #include "ipc/ipc.h"
 
 #include <assert.h>
@@ -21,7 +22,8 @@ struct client {
 	char *reply; /* NULL: none under way */
 	size_t reply_bytes;
 	size_t sent;
-	bool is_last; /* close when the reply is out */
+	bool is_last;		    /* close when the reply is out */
+	const char *const *allowed; /* commands; NULL: every one */
 	struct weir_ipc_lines lines;
 };
 
@@ -62,7 +64,8 @@ static void drop(struct weir_ipc_server *s, struct client *c)
 	for (i = 0; i < WEIR_IPC_CLIENTS_MAX; i++)
 		if (s->clients[i] == c)
 			s->clients[i] = NULL;
-	/* A child that was forked a moment ago may have the socket open still: closing ours would not end its events. */
+	/* A child that was forked a moment ago may have the socket open still: closing ours would
+	 * not end its events. */
 	(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
 	close(c->fd);
 	free(c->reply);
@@ -107,14 +110,27 @@ static bool start_reply(struct weir_ipc_server *s, struct client *c, json_t *rep
 	return send_reply(s, c);
 }
 
+static bool is_allowed(const struct client *c, const char *command)
+{
+	const char *const *name;
+
+	for (name = c->allowed; name && *name; name++)
+		if (!strcmp(*name, command))
+			return true;
+	return !c->allowed;
+}
+
 static bool answer(struct weir_ipc_server *s, struct client *c, const char *line)
 {
 	_cleanup_json_ json_t *request = NULL;
-	const char *why;
+	const char *why, *command;
 
 	if (weir_ipc_request_parse(line, &request, &why) < 0)
 		return start_reply(s, c, weir_ipc_error("bad request: %s", why));
-	return start_reply(s, c, s->handler(json_string_value(json_object_get(request, "command")), request, s->arg));
+	command = json_string_value(json_object_get(request, "command"));
+	if (!is_allowed(c, command))
+		return start_reply(s, c, weir_ipc_error("the command '%s' is not for this client", command));
+	return start_reply(s, c, s->handler(command, request, s->arg));
 }
 
 /* Answers whole lines until one reply does not go out at once. False: the client is gone. */
@@ -156,30 +172,45 @@ static bool is_own_user(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &bytes) == 0 && cred.uid == geteuid();
 }
 
-static void accept_client(struct weir_ipc_server *s)
+/* NULL: there is no room. */
+static struct client *add_client(struct weir_ipc_server *s, int fd)
 {
 	struct client *c;
 	size_t i;
-	int fd;
 
 	for (i = 0; i < WEIR_IPC_CLIENTS_MAX && s->clients[i]; i++)
 		;
-	assert(i < WEIR_IPC_CLIENTS_MAX);
-	fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0)
-		return;
-	c = is_own_user(fd) ? calloc(1, sizeof(*c)) : NULL;
-	if (!c) {
-		close(fd);
-		return;
-	}
+	c = i < WEIR_IPC_CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	if (!c)
+		return NULL;
 	c->fd = fd;
 	c->seen_ms = weir_now_ms();
+	if (watch(s, EPOLL_CTL_ADD, fd, EPOLLIN, c) < 0) {
+		free(c);
+		return NULL;
+	}
 	s->clients[i] = c;
-	if (watch(s, EPOLL_CTL_ADD, fd, EPOLLIN, c) < 0)
-		drop(s, c);
-	else if (count_clients(s) == WEIR_IPC_CLIENTS_MAX)
+	if (count_clients(s) == WEIR_IPC_CLIENTS_MAX)
 		(void)watch(s, EPOLL_CTL_MOD, s->listen_fd, 0, NULL);
+	return c;
+}
+
+static void accept_client(struct weir_ipc_server *s)
+{
+	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd >= 0 && (!is_own_user(fd) || !add_client(s, fd)))
+		close(fd);
+}
+
+int weir_ipc_server_adopt(struct weir_ipc_server *s, int fd, const char *const *allowed)
+{
+	struct client *c = add_client(s, fd);
+
+	if (!c)
+		return -EBUSY;
+	c->allowed = allowed;
+	return 0;
 }
 
 int weir_ipc_server_fd(const struct weir_ipc_server *s)
@@ -214,7 +245,7 @@ void weir_ipc_server_expire(struct weir_ipc_server *s)
 	size_t i;
 
 	for (i = 0; i < WEIR_IPC_CLIENTS_MAX; i++)
-		if (s->clients[i] && now - s->clients[i]->seen_ms > WEIR_IPC_IDLE_MS)
+		if (s->clients[i] && !s->clients[i]->allowed && now - s->clients[i]->seen_ms > WEIR_IPC_IDLE_MS)
 			drop(s, s->clients[i]);
 }
 

@@ -22,6 +22,7 @@ static const struct {
 	{ "stats", sup_control_stats },
 	{ "status", sup_control_status },
 	{ "cache_list", sup_control_cache_list },
+	{ "busiest", sup_control_busiest },
 	{ "cache_purge", sup_control_cache_purge },
 	{ "cache_flush", sup_control_cache_flush },
 	{ "pool_list", sup_control_pool_list },

@@ -32,7 +32,7 @@ static json_t *worker_json(const struct sup *s, const struct sup_slot *slot)
 
 	json_t *j;
 
-	j = json_pack("{s:i, s:s, s:I, s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "slot",
+	j = json_pack("{s:i, s:s, s:I, s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "slot",
 			 (int)sup_slot_number(s, slot), "state", states[sup_slot_state(s, slot)], "worker_pid",
 			 (json_int_t)pid, "draining_pid", (json_int_t)weir_metrics_get(m, old_pid), "keeper_pid",
 			 (int)slot->keeper, "started_at", (json_int_t)(pid ? weir_metrics_get(m, started_at) : 0),
@@ -41,7 +41,8 @@ static json_t *worker_json(const struct sup *s, const struct sup_slot *slot)
 			 "recycles", (json_int_t)weir_metrics_get(m, recycles), "recycle_failures",
 			 (json_int_t)weir_metrics_get(m, recycle_failures), "threads",
 			 (json_int_t)weir_metrics_get(m, threads), "threads_busy",
-			 (json_int_t)weir_metrics_get(m, threads_busy));
+			 (json_int_t)weir_metrics_get(m, threads_busy), "resident_bytes",
+			 (json_int_t)(pid ? sup_resident_kb(pid) * 1024 : 0));
 	if (slot->pool->exec.command.count)
 		json_object_set_new(j, "program", program_json(m));
 	return j;

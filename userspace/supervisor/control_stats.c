@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* `weir stats`: every counter there is, as one JSON object. Without a kernel side its counters are there and 0. */
+/* `weir stats`: every counter there is, as one JSON object. Without a kernel side its counters are
+ * there and 0. */
 #include "supervisor/supervisor_priv.h"
 
 #include <ctype.h>
@@ -84,17 +85,41 @@ static struct weir_metrics_slot sum_slots(const struct sup *s, const struct weir
 	return sum;
 }
 
+static json_t *latency(const struct sup *s, const struct weir_conf_pool *p, uint64_t *ret_sum_us)
+{
+	json_t *j = json_array();
+	unsigned slot;
+	size_t i;
+
+	*ret_sum_us = 0;
+	for (slot = p->first_slot; slot < p->first_slot + p->slots; slot++)
+		*ret_sum_us += __atomic_load_n(&s->metrics[slot].latency.sum_us, __ATOMIC_RELAXED);
+	for (i = 0; i < WEIR_LATENCY_BUCKETS; i++) {
+		uint64_t count = 0;
+
+		for (slot = p->first_slot; slot < p->first_slot + p->slots; slot++)
+			count += __atomic_load_n(&s->metrics[slot].latency.counts[i], __ATOMIC_RELAXED);
+		json_array_append_new(j, json_pack("{s:I, s:I}", "le_us",
+						   (json_int_t)(i < WEIR_LATENCY_BUCKETS - 1 ? weir_latency_us[i] : 0),
+						   "count", (json_int_t)count));
+	}
+	return j;
+}
+
 static json_t *pool(const struct sup *s, const struct weir_conf_pool *p, const struct weir_pool_stats *k)
 {
 	struct weir_metrics_slot sum = sum_slots(s, p);
 	uint64_t gained = sum.accepted + sum.received, lost = sum.closed + sum.recalled + sum.passed_on;
 	const struct sup_pool *sp = &s->pools[p->id - 1];
+	uint64_t sum_us;
 	json_t *j = json_object();
 	int r;
 
 #define WEIR_ROW(name, help) set_count(j, #name, sum.name);
 #include "metrics/counters.def"
 #undef WEIR_ROW
+	json_object_set_new(j, "latency", latency(s, p, &sum_us));
+	set_count(j, "latency_sum_us", sum_us);
 	set_count(j, "restarts", sum.restarts);
 	set_count(j, "active", gained > lost ? gained - lost : 0);
 	set_count(j, "crashes", sup_pool_sum(s, sp, crashes));
@@ -123,10 +148,11 @@ json_t *sup_control_stats(struct sup *s, const json_t *request)
 	_cleanup_free_ struct weir_dataplane_stats *k = calloc(1, sizeof(*k));
 	struct weir_pool_stats sum = {};
 	json_t *pools = json_object();
+	json_int_t max_age_ms;
 	size_t i;
 
-	(void)request;
-	if (!k || (s->dp && weir_dataplane_stats(s->dp, k) < 0)) {
+	max_age_ms = json_integer_value(json_object_get(request, "max_age_ms"));
+	if (!k || (s->dp && weir_dataplane_stats(s->dp, (uint64_t)MAX(max_age_ms, 0), k) < 0)) {
 		json_decref(pools);
 		return weir_ipc_error("the counters cannot be read");
 	}

@@ -79,8 +79,7 @@ void sup_recycle_step(struct sup *s, struct sup_pool *p)
 
 /* --- triggers --- */
 
-/* 0: there is no such process. */
-static uint64_t resident_kb(uint64_t pid)
+uint64_t sup_resident_kb(uint64_t pid)
 {
 	_cleanup_fclose_ FILE *f = NULL;
 	unsigned long long pages = 0;
@@ -108,7 +107,7 @@ static void look_at_slot(struct sup *s, const struct weir_conf_pool *conf, struc
 		slot->reason = WRK_REASON_TIME;
 	else if (conf->restart_requests && requests >= conf->restart_requests)
 		slot->reason = WRK_REASON_REQUESTS;
-	else if (conf->restart_kb && resident_kb(pid) + resident_kb(program) >= conf->restart_kb)
+	else if (conf->restart_kb && sup_resident_kb(pid) + sup_resident_kb(program) >= conf->restart_kb)
 		slot->reason = WRK_REASON_MEMORY;
 	else
 		slot->wants_recycle = false;

@@ -72,12 +72,10 @@ static uint64_t tag(uint16_t pool, uint16_t endpoint, int fd)
 static void watch(struct sup *s, int fd, uint64_t data, bool is_on)
 {
 	/* what came to the service manager's socket may have to wait until a pool runs */
-	struct epoll_event e = {.events = data >> 48 == NO_POOL ? EPOLLIN | EPOLLET : EPOLLIN,
-				.data.u64 = data};
+	struct epoll_event e = { .events = data >> 48 == NO_POOL ? EPOLLIN | EPOLLET : EPOLLIN, .data.u64 = data };
 
 	if (fd >= 0)
-		(void)epoll_ctl(s->refuser->epoll_fd, is_on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd,
-				&e);
+		(void)epoll_ctl(s->refuser->epoll_fd, is_on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &e);
 }
 
 void sup_refuser_watch(struct sup *s, struct sup_pool *p, bool is_on)
@@ -90,10 +88,8 @@ void sup_refuser_watch(struct sup *s, struct sup_pool *p, bool is_on)
 	p->is_refused_here = is_on;
 	for (i = 0; i < p->conf->slots; i++)
 		for (j = 0; j < s->config->listens_count; j++)
-			watch(
-			    s, p->slots[i].listeners[j].fd,
-			    tag(id, p->slots[i].listeners[j].endpoint, p->slots[i].listeners[j].fd),
-			    is_on);
+			watch(s, p->slots[i].listeners[j].fd,
+			      tag(id, p->slots[i].listeners[j].endpoint, p->slots[i].listeners[j].fd), is_on);
 	watch(s, s->pass_rx[id], tag(id, NO_ENDPOINT, s->pass_rx[id]), is_on);
 }
 
@@ -139,8 +135,7 @@ static void sweep(struct sup_refuser *r)
 	size_t i;
 
 	for (i = 0; i < LINGER_MAX; i++) {
-		if (r->lingering[i].fd < 0 ||
-		    (discard(r->lingering[i].fd) && now < r->lingering[i].until_ms))
+		if (r->lingering[i].fd < 0 || (discard(r->lingering[i].fd) && now < r->lingering[i].until_ms))
 			continue;
 		close(r->lingering[i].fd);
 		r->lingering[i].fd = -1;
@@ -155,7 +150,7 @@ static void refuse(struct sup_refuser *r, const struct sup_pool *p, int fd)
 	int n;
 
 	if (p->conf->verbosity == WEIR_VERBOSITY_BASIC) {
-		const struct linger now = {.l_onoff = 1};
+		const struct linger now = { .l_onoff = 1 };
 
 		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 		close(fd);
@@ -191,8 +186,7 @@ static int running_pool(const struct sup *s)
 	for (i = 0; i < s->config->pools_count; i++) {
 		enum sup_pool_state state = sup_pool_state(s, &s->pools[i]);
 
-		if ((state == SUP_POOL_STARTED || state == SUP_POOL_WAITING) &&
-		    s->pass_tx[s->pools[i].conf->id] >= 0)
+		if ((state == SUP_POOL_STARTED || state == SUP_POOL_WAITING) && s->pass_tx[s->pools[i].conf->id] >= 0)
 			return s->pass_tx[s->pools[i].conf->id];
 	}
 	return -1;
@@ -203,8 +197,7 @@ static void leave_queue(struct sup *s, const struct sup_pool *p)
 {
 	struct weir_queue *q = s->dp ? weir_dataplane_queue(s->dp, p->conf->id) : NULL;
 
-	if (q && __atomic_load_n(&q->taken, __ATOMIC_RELAXED) !=
-		     __atomic_load_n(&q->arrived, __ATOMIC_RELAXED))
+	if (q && __atomic_load_n(&q->taken, __ATOMIC_RELAXED) != __atomic_load_n(&q->arrived, __ATOMIC_RELAXED))
 		__atomic_add_fetch(&q->taken, 1, __ATOMIC_RELAXED);
 }
 

@@ -71,6 +71,8 @@ static void announce(const struct sup *s)
 		weir_info("listening on %s%s%s", c->listens[i].is_any ? c->listens[i].text : url,
 			  c->listens[i].is_any ? ", from here " : "", c->listens[i].is_any ? url : "");
 	}
+	if (s->admin_fds[0] >= 0)
+		weir_info("metrics and the status page on http://%s/", c->admin);
 	weir_info("control socket %s; Ctrl-C or `weir stop` ends it", c->control);
 	local_url(&c->listens[0], url, sizeof(url));
 	weir_info("try: curl -i %s", url);
@@ -116,6 +118,8 @@ static int start(struct sup *s)
 	if (r == 0)
 		r = sup_sockets_open(s);
 	if (r == 0)
+		r = sup_admin_open(s);
+	if (r == 0)
 		r = sup_sockets_listen(s);
 	if (r == 0)
 		r = sup_kernel_attach(s);
@@ -125,6 +129,7 @@ static int start(struct sup *s)
 	sup_privileges_drop();
 	sup_pools_resume(s);
 	sup_slots_start(s);
+	sup_admin_start(s);
 	sup_refuser_watch_activated(s, true);
 	sup_takeover_finish(s);
 	return 0;
@@ -136,6 +141,7 @@ static void finish(struct sup *s)
 	size_t i;
 
 	sup_sockets_close(s);
+	sup_admin_close(s);
 	s->dp = weir_dataplane_free(s->dp);
 	if (s->ipc)
 		weir_ipc_server_flush(s->ipc, 200);
@@ -163,6 +169,7 @@ int sup_run(const struct weir_conf_options *options)
 	memset(s.pass_tx, 0xff, sizeof(s.pass_tx));
 	memset(s.pass_rx, 0xff, sizeof(s.pass_rx));
 	memset(s.activated, 0xff, sizeof(s.activated));
+	memset(s.admin_fds, 0xff, sizeof(s.admin_fds));
 	s.started_at = weir_realtime_s();
 	s.loaded_ms = weir_now_ms();
 	s.options = options;

@@ -19,10 +19,8 @@
 
 void sup_service_ready(const struct sup *s)
 {
-	(void)sd_notifyf(0,
-			 "READY=1\nMAINPID=%d\nSTATUS=Serving %zu pools on %zu endpoints, XDP %s",
-			 (int)getpid(), s->config->pools_count, s->config->listens_count,
-			 s->dp ? "attached" : "not attached");
+	(void)sd_notifyf(0, "READY=1\nMAINPID=%d\nSTATUS=Serving %zu pools on %zu endpoints, XDP %s", (int)getpid(),
+			 s->config->pools_count, s->config->listens_count, s->dp ? "attached" : "not attached");
 }
 
 void sup_service_stopping(void)

@@ -247,10 +247,12 @@ void sup_slots_reap(struct sup *s)
 	pid_t pid;
 
 	/* programs that were run for a pool end here too */
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		sup_admin_died(s, pid);
 		for (i = 0; i < s->slots_count; i++)
 			if (s->slots[i].keeper == pid)
 				note_death(s, &s->slots[i], status);
+	}
 	for (i = 0; i < s->slots_count; i++)
 		if (has_ended(&s->slots[i]))
 			note_death(s, &s->slots[i], -1);

@@ -16,7 +16,7 @@
 #define BACKLOG 4096
 #define TAKEOVER_MS 3000 /* how long the workers of a killed instance may take to let go of their ports */
 
-static int bind_socket(const struct weir_conf_listen *l, bool is_shared, int *ret_fd)
+int sup_socket_bind(const struct weir_conf_listen *l, bool is_shared, int *ret_fd)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(l->port) };
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(l->port) };
@@ -40,7 +40,7 @@ static int bind_socket(const struct weir_conf_listen *l, bool is_shared, int *re
 	return 0;
 }
 
-static int bind_error(const struct weir_conf_listen *l, int r)
+int sup_socket_error(const struct weir_conf_listen *l, int r)
 {
 	char holder[96];
 
@@ -63,14 +63,14 @@ static int check_is_free(const struct weir_conf_listen *l)
 	for (;;) {
 		_cleanup_close_ int fd = -1;
 		char holder[96];
-		int r = bind_socket(l, false, &fd);
+		int r = sup_socket_bind(l, false, &fd);
 
 		if (r == 0)
 			return 0;
 		if (r != -EADDRINUSE || weir_now_ms() > until_ms)
-			return bind_error(l, r);
+			return sup_socket_error(l, r);
 		if (weir_port_holder(l, holder, sizeof(holder)) && strncmp(holder, "weir", 4))
-			return bind_error(l, r);
+			return sup_socket_error(l, r);
 		(void)nanosleep(&pause, NULL);
 	}
 }
@@ -98,9 +98,9 @@ int sup_sockets_open(struct sup *s)
 				continue;
 			w->endpoint = l->id;
 			w->port = l->port;
-			r = bind_socket(l, true, &w->fd);
+			r = sup_socket_bind(l, true, &w->fd);
 			if (r < 0)
-				return bind_error(l, r);
+				return sup_socket_error(l, r);
 		}
 	}
 	return 0;
@@ -113,7 +113,7 @@ int sup_sockets_listen(struct sup *s)
 	for (i = 0; i < s->config->listens_count; i++)
 		for (j = 0; j < s->slots_count; j++)
 			if (listen(s->slots[j].listeners[i].fd, BACKLOG) < 0)
-				return bind_error(&s->config->listens[i], -errno);
+				return sup_socket_error(&s->config->listens[i], -errno);
 	return 0;
 }
 

@@ -105,6 +105,9 @@ struct sup {
 	int timer_fd;
 	int wake_fd;			   /* eventfd: a keeper has news in the metrics */
 	struct sup_refuser *refuser;
+	int admin_fds[2];		   /* listening; -1: none */
+	pid_t admin_pid;		   /* 0: none */
+	uint64_t admin_retry_ms;
 	int activated[WEIR_ENDPOINTS_MAX];  /* by endpoint id: a socket of the service manager; -1: none */
 	sigset_t signals_before;
 	int64_t started_at;		   /* CLOCK_REALTIME seconds */
@@ -124,6 +127,8 @@ void sup_unlock(struct sup *s);
 int sup_sockets_open(struct sup *s);
 int sup_sockets_listen(struct sup *s);
 void sup_sockets_close(struct sup *s);
+int sup_socket_bind(const struct weir_conf_listen *l, bool is_shared, int *ret_fd); /* silent */
+int sup_socket_error(const struct weir_conf_listen *l, int r);
 /* Connections that wait for accept() in the sockets of a slot. */
 uint64_t sup_sockets_queued(const struct sup *s, const struct sup_slot *slot);
 
@@ -182,6 +187,8 @@ void sup_recycle_step(struct sup *s, struct sup_pool *p);
 void sup_recycle_tick(struct sup *s, struct sup_pool *p);
 int sup_recycle_watch(struct sup_pool *p); /* logs */
 
+uint64_t sup_resident_kb(uint64_t pid); /* memory of a process; 0: unknown */
+
 /* cpu.c */
 void sup_cpu_tick(struct sup *s, struct sup_pool *p);
 /* Makes the cgroup of a slot, where there is need and permission. NULL: none; static. */
@@ -222,6 +229,12 @@ void sup_service_ready(const struct sup *s);
 void sup_service_stopping(void);
 void sup_service_tick(void);
 
+/* admin.c: the process of the admin endpoint. */
+int sup_admin_open(struct sup *s); /* logs */
+void sup_admin_start(struct sup *s);
+void sup_admin_died(struct sup *s, pid_t pid); /* if it was that one */
+void sup_admin_close(struct sup *s);
+
 /* upgrade.c: a new program file. */
 void sup_upgrade_tick(struct sup *s); /* does not return when one takes over */
 json_t *sup_control_upgrade(struct sup *s, const json_t *request);
@@ -235,6 +248,7 @@ size_t sup_control_limit(const json_t *request); /* rows of a list */
 json_t *sup_control_stats(struct sup *s, const json_t *request);
 json_t *sup_control_status(struct sup *s, const json_t *request);
 json_t *sup_control_cache_list(struct sup *s, const json_t *request);
+json_t *sup_control_busiest(struct sup *s, const json_t *request);
 json_t *sup_control_cache_purge(struct sup *s, const json_t *request);
 json_t *sup_control_cache_flush(struct sup *s, const json_t *request);
 json_t *sup_control_pool_list(struct sup *s, const json_t *request);

@@ -45,8 +45,7 @@ static int read_args(struct sup_program *p)
 	size_t filled = 0, at, n = 0;
 	ssize_t got;
 
-	while (fd >= 0 && filled < ARGS_BYTES - 1 &&
-	       (got = read(fd, p->words + filled, ARGS_BYTES - 1 - filled)) > 0)
+	while (fd >= 0 && filled < ARGS_BYTES - 1 && (got = read(fd, p->words + filled, ARGS_BYTES - 1 - filled)) > 0)
 		filled += (size_t)got;
 	if (!filled || filled == ARGS_BYTES - 1)
 		return -E2BIG;
@@ -71,8 +70,7 @@ static int ask_new_program(struct sup_program *p)
 	p->args[1] = check;
 	r = posix_spawn_file_actions_init(&actions);
 	if (r == 0)
-		r = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY,
-						     0);
+		r = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
 	if (r == 0)
 		r = posix_spawn(&pid, p->path, &actions, NULL, p->args, environ);
 	p->args[1] = run;
@@ -90,16 +88,13 @@ static int prepare(struct sup *s, struct sup_program **ret)
 	int r = p ? find_path(p) : -ENOMEM;
 
 	if (r < 0)
-		return weir_err(r, "upgrade: there is no program to start at %s",
-				p ? p->path : "all");
+		return weir_err(r, "upgrade: there is no program to start at %s", p ? p->path : "all");
 	r = read_args(p);
 	if (r < 0)
 		return weir_err(r, "upgrade: the command line of this process cannot be read");
 	r = ask_new_program(p);
 	if (r < 0)
-		return weir_err(
-		    r, "upgrade: %s does not accept the configuration; nothing has changed",
-		    p->path);
+		return weir_err(r, "upgrade: %s does not accept the configuration; nothing has changed", p->path);
 	(void)s;
 	*ret = TAKE_PTR(p);
 	return 0;
@@ -127,12 +122,10 @@ json_t *sup_control_upgrade(struct sup *s, const json_t *request)
 
 	(void)request;
 	if (s->is_stopping || s->upgrade)
-		return weir_ipc_error("the instance is %s already",
-				      s->is_stopping ? "stopping" : "being upgraded");
+		return weir_ipc_error("the instance is %s already", s->is_stopping ? "stopping" : "being upgraded");
 	r = prepare(s, &s->upgrade);
 	if (r < 0)
-		return weir_ipc_error(
-		    "the program file cannot take over (%s); the log of the instance says why",
-		    strerror(-r));
+		return weir_ipc_error("the program file cannot take over (%s); the log of the instance says why",
+				      strerror(-r));
 	return weir_ipc_ok();
 }

@@ -309,7 +309,7 @@ static void note(struct wrk_exchange *x)
 	if (goes_on && !x->must_look && !c->ticket)
 		wrk_ticket_offer(x->w, c, left);
 	if (!x->has_begun)
-		wrk_count_status(x->w->setup->metrics, x->status);
+		wrk_count_status(x->w->setup->metrics, c, x->status);
 	x->has_begun = true;
 }
 

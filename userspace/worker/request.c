@@ -11,8 +11,11 @@
 
 static const struct weir_str none = { NULL, 0 };
 
-void wrk_count_status(struct weir_metrics_slot *m, unsigned status)
+void wrk_count_status(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned status)
 {
+	if (c->begun_ns)
+		weir_latency_add(&m->latency, (weir_now_ns() - c->begun_ns) / 1000);
+	c->begun_ns = 0;
 	weir_metrics_add(m, requests, 1);
 	if (status < 300)
 		weir_metrics_add(m, responses_2xx, 1);
@@ -29,7 +32,7 @@ static enum wrk_next finish(struct wrk_thread *t, struct wrk_conn *c, bool is_ke
 {
 	int r = wrk_send_response(t, c, is_keep_alive, is_keep_alive && !has_more);
 
-	wrk_count_status(t->w->setup->metrics, t->resp.status);
+	wrk_count_status(t->w->setup->metrics, c, t->resp.status);
 	if (r == -EAGAIN) {
 		r = wrk_pending_new(t, c, weir_response_bytes(&t->resp), is_keep_alive, has_more);
 		weir_response_reset(&t->resp);
@@ -144,6 +147,7 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 	enum wrk_next next;
 
 	weir_response_reset(&t->resp);
+	c->begun_ns = weir_now_ns();
 	note_what(req, c);
 	if (__atomic_load_n(&t->w->is_pressed, __ATOMIC_RELAXED) && wrk_request_is_stale(t->w, c)) {
 		wrk_limit_note(t->w, WRK_LIMIT_APP_POOL);

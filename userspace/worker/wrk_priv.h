@@ -80,6 +80,7 @@ struct wrk_conn {
 	uint32_t in_bytes;     /* read, not parsed; in the connection's input slot */
 	size_t scanned;	       /* see weir_request_parse() */
 	uint64_t deadline_ms;  /* CLOCK_MONOTONIC; when the sweep ends it */
+	uint64_t begun_ns;     /* CLOCK_MONOTONIC: when the head of the request in hand was complete; 0: none */
 	uint64_t since_ms;     /* in FLIGHT: when the thread took the request; atomic, the sweep looks */
 	uint64_t body_left;    /* PHASE_BODY with a Content-Length */
 	struct weir_chunked chunked;
@@ -393,8 +394,8 @@ void wrk_serve(struct wrk_thread *t, struct wrk_conn *c, uint32_t events);
 /* The same for a connection whose first `count` bytes are in t->in. */
 void wrk_serve_received(struct wrk_thread *t, struct wrk_conn *c, size_t count);
 
-/* One more response, with this status. */
-void wrk_count_status(struct weir_metrics_slot *m, unsigned status);
+/* One more response, with this status; the time since its request was read. */
+void wrk_count_status(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned status);
 
 /* request.c: one request, its head in t->req. `rest` is everything that was read, from the head's first byte on. */
 enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struct weir_str rest);

@@ -76,11 +76,15 @@ Test(args, control_socket_has_a_default)
 
 Test(args, every_command_that_asks_takes_the_control_socket)
 {
-	size_t i;
+	static const char *const alone[] = { "help", "version", "completion" };
+	size_t i, j;
 
-	for (i = 0; i < cmd_count; i++)
-		if (strcmp(cmd_table[i].name, "help") && strcmp(cmd_table[i].name, "version"))
+	for (i = 0; i < cmd_count; i++) {
+		for (j = 0; j < ARRAY_SIZE(alone) && strcmp(cmd_table[i].name, alone[j]); j++)
+			;
+		if (j == ARRAY_SIZE(alone))
 			cr_expect(strchr(cmd_table[i].options, 's'), "%s", cmd_table[i].name);
+	}
 }
 
 Test(args, command_of_two_words_is_found)

@@ -5,6 +5,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "admin/admin.h"
+
 static char *read_page(const char *path)
 {
 	FILE *f = fopen(path, "re");
@@ -60,5 +62,30 @@ Test(manual, every_option_is_in_weir)
 		snprintf(tag, sizeof(tag), "Fl -%s", names[i]);
 		cr_expect_not_null(strstr(page, tag), "%s", names[i]);
 	}
+	free(page);
+}
+
+Test(manual, every_metric_is_in_weir_metrics)
+{
+	static const char *const counters[] = {
+#define WEIR_ROW(name, help) ".It Ic weir_pool_" #name "_total\n",
+#include "metrics/counters.def"
+#undef WEIR_ROW
+	};
+	char *page = read_page("docs/weir-metrics.7"), tag[96];
+	size_t i;
+
+	for (i = 0; i < adm_families_count; i++) {
+		const struct adm_family *f = &adm_families[i];
+		const char *at;
+
+		snprintf(tag, sizeof(tag), ".It Ic %s\n", f->metric);
+		at = strstr(page, tag);
+		cr_expect_not_null(at, "%s", f->metric);
+		cr_expect(!at || strcasestr(at, f->help), "%s: another help text", f->metric);
+		cr_expect(!at || strstr(at, f->httpsys), "%s: HTTP.sys's name", f->metric);
+	}
+	for (i = 0; i < ARRAY_SIZE(counters); i++)
+		cr_expect_not_null(strstr(page, counters[i]), "%s", counters[i]);
 	free(page);
 }

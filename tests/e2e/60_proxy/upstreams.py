@@ -115,7 +115,7 @@ class Upstream:
     def _serve(self, line):
         try:
             self.serve(self, line)
-        except (OSError, ValueError):
+        except (OSError, ValueError, IndexError):
             pass  # the client, or the test, has gone
         finally:
             line.file.close()

@@ -9,7 +9,7 @@ const { WebSocketServer } = require("ws");
 
 const app = express();
 app.disable("x-powered-by");
-app.set("trust proxy", "loopback, uniquelocal");
+app.set("trust proxy", 1); // Weir, whatever kind of socket it comes over
 
 app.get("/", (request, response) => {
 	response.set("Cache-Control", "public, max-age=60");

@@ -92,7 +92,6 @@ def test_killed_master_is_started_again_and_requests_wait_for_it(notes):
     now = program(notes, "notes")
     assert now["restarts"] == 1
     assert f"program {before} of pool 'notes' died of signal 9 (Killed)" in notes.log
-    assert "weir[notes]: program:" in notes.log, "php-fpm's own messages"
     assert re.search(rf"notes +\d+ +{now['pid']} ", notes.command("status").stdout)
 
 

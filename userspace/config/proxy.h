@@ -59,7 +59,6 @@ struct weir_conf_proxy {
 	char *host; /* Host for the upstream; NULL: the client's */
 	bool strip_prefix;
 	enum weir_forwarded forwarded;
-	unsigned threads; /* of the relay */
 };
 
 /* Parses "unix:/PATH" or "HOST:PORT", with " weight=N" and " max_conns=N" behind it; a name is

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The relay's threads, its epoll set, and the memory of exchanges; see relay.h for the whole. */
+/* The relay's epoll set, what its events lead to, and the memory of exchanges; see relay.h for the whole. */
 #include "worker/relay.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 #include "common/clock.h"
 
-#define EVENTS 64
+#define EVENTS 16 /* that a thread takes at a time */
 #define END_MS 10
-#define STACK_BYTES (256u << 10)
 #define FREE_BUFS_MAX 256 /* buffers that are kept for the next exchange */
+
+__thread struct wrk_thread *relay_thread;
 
 static const struct weir_codec *codec_of(enum weir_handler handler)
 {
@@ -56,7 +55,7 @@ int wrk_relay_init(struct wrk_worker *w)
 	const struct weir_codec *codec;
 	int error;
 
-	r->epoll_fd = r->wake_fd = -1;
+	r->epoll_fd = -1;
 	codec = codec_of(w->setup->pool->handler);
 	if (!codec)
 		return 0;
@@ -70,8 +69,7 @@ int wrk_relay_init(struct wrk_worker *w)
 	if (error < 0)
 		return error;
 	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (r->epoll_fd < 0 || r->wake_fd < 0 || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->wake_fd, &e) < 0)
+	if (r->epoll_fd < 0 || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, w->base->epoll_fd, &e) < 0)
 		return -errno;
 	r->codec = codec;
 	return 0;
@@ -84,9 +82,7 @@ void wrk_relay_fini(struct wrk_worker *w)
 	r->upstreams = weir_up_set_free(r->upstreams);
 	if (r->epoll_fd >= 0)
 		close(r->epoll_fd);
-	if (r->wake_fd >= 0)
-		close(r->wake_fd);
-	r->epoll_fd = r->wake_fd = -1;
+	r->epoll_fd = -1;
 }
 
 /* --- memory --- */
@@ -276,8 +272,6 @@ static void dispatch(struct wrk_worker *w, const struct epoll_event *e)
 	struct weir_up_conn *c = e->data.ptr;
 	struct wrk_exchange *x;
 
-	if (!at)
-		return;
 	if (at & 1) {
 		relay_kick((struct wrk_exchange *)(at & ~(uintptr_t)1),
 			   translate(e->events, RELAY_CLIENT_IN, RELAY_CLIENT_OUT, RELAY_CLIENT_END));
@@ -291,40 +285,53 @@ static void dispatch(struct wrk_worker *w, const struct epoll_event *e)
 		relay_kick(x, translate(e->events, RELAY_UP_IN, RELAY_UP_OUT, RELAY_UP_END));
 }
 
-static void *relay_thread(void *arg)
+/* A request came while the last response was on its way out: it is served here, without another round through the
+ * epoll set. */
+static void serve_again(struct wrk_thread *t)
 {
-	struct wrk_worker *w = arg;
-	struct epoll_event events[EVENTS];
-	int i, n;
+	struct wrk_conn *c;
 
-	/* acquire: pairs with the release in wrk_relay_end() */
-	while (!__atomic_load_n(&w->relay.is_ended, __ATOMIC_ACQUIRE)) {
-		n = epoll_wait(w->relay.epoll_fd, events, EVENTS, -1);
-		for (i = 0; i < n; i++)
-			dispatch(w, &events[i]);
-	}
-	__atomic_sub_fetch(&w->relay.threads, 1, __ATOMIC_RELEASE);
-	return NULL;
+	while ((c = TAKE_PTR(t->again)))
+		wrk_serve(t, c, t->again_events);
 }
 
-int wrk_relay_start(struct wrk_worker *w)
+/* New connections and requests: what the set that all workers of the slot share has to say. */
+static void take_requests(struct wrk_thread *t)
 {
-	unsigned i, wanted = w->relay.codec ? w->setup->pool->proxy.threads : 0;
-	pthread_attr_t attr;
-	pthread_t id;
-	int r = 0;
+	struct epoll_event events[EVENTS];
+	int i, n = epoll_wait(t->w->base->epoll_fd, events, EVENTS, 0);
 
-	(void)pthread_attr_init(&attr);
-	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
-	for (i = 0; i < wanted && r == 0; i++) {
-		__atomic_add_fetch(&w->relay.threads, 1, __ATOMIC_RELAXED);
-		r = pthread_create(&id, &attr, relay_thread, w);
-		if (r)
-			__atomic_sub_fetch(&w->relay.threads, 1, __ATOMIC_RELAXED);
+	for (i = 0; i < n; i++) {
+		wrk_dispatch(t, events[i].data.u64, events[i].events);
+		serve_again(t);
 	}
-	(void)pthread_attr_destroy(&attr);
-	return -r;
+}
+
+int wrk_relay_wait(struct wrk_thread *t, int timeout_ms)
+{
+	struct epoll_event events[EVENTS];
+	int i, n = epoll_wait(t->w->relay.epoll_fd, events, EVENTS, timeout_ms);
+
+	if (n <= 0)
+		return n;
+	__atomic_store_n(&t->busy_ms, weir_now_ms(), __ATOMIC_RELAXED);
+	relay_thread = t;
+	for (i = 0; i < n; i++) {
+		if (!events[i].data.ptr)
+			take_requests(t);
+		else
+			dispatch(t->w, &events[i]);
+		serve_again(t);
+	}
+	relay_thread = NULL;
+	__atomic_store_n(&t->busy_ms, 0, __ATOMIC_RELAXED);
+	return n;
+}
+
+void wrk_relay_leave_requests(struct wrk_worker *w)
+{
+	if (w->relay.codec)
+		(void)epoll_ctl(w->relay.epoll_fd, EPOLL_CTL_DEL, w->base->epoll_fd, NULL);
 }
 
 void wrk_relay_sweep(struct wrk_worker *w, uint64_t now_ms)
@@ -353,16 +360,13 @@ unsigned wrk_relay_active(struct wrk_worker *w)
 
 void wrk_relay_end(struct wrk_worker *w)
 {
-	const uint64_t one = 1;
+	struct epoll_event events[EVENTS];
+	int i, n;
 
-	if (!w->relay.codec)
-		return;
 	while (wrk_relay_active(w) > 0) {
-		(void)poll(NULL, 0, END_MS);
+		n = epoll_wait(w->relay.epoll_fd, events, EVENTS, END_MS);
+		for (i = 0; i < n; i++)
+			dispatch(w, &events[i]);
 		wrk_relay_sweep(w, weir_now_ms());
 	}
-	__atomic_store_n(&w->relay.is_ended, true, __ATOMIC_RELEASE);
-	(void)!write(w->relay.wake_fd, &one, sizeof(one));
-	while (__atomic_load_n(&w->relay.threads, __ATOMIC_ACQUIRE) > 0)
-		(void)poll(NULL, 0, 1);
 }

@@ -151,6 +151,8 @@ struct wrk_exchange {
 };
 
 /* relay.c */
+/* The serving thread that this is, while it looks at the relay's events; else NULL. */
+extern __thread struct wrk_thread *relay_thread;
 /* Something is to be done: does it now, or leaves it to who has the exchange. */
 void relay_kick(struct wrk_exchange *x, uint32_t events);
 /* For who has it BUSY: goes on until there is nothing to do, then lets go of it. */

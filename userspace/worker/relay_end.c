@@ -57,15 +57,21 @@ static void unwatch(struct wrk_exchange *x)
 static void give_back(struct wrk_worker *w, struct wrk_conn *c, bool must_look)
 {
 	const struct weir_conf_pool *pool = w->setup->pool;
-	bool has_input = c->in_bytes > 0;
+	struct wrk_thread *t = relay_thread;
 
-	__atomic_store_n(&c->deadline_ms, weir_now_ms() + (has_input ? pool->header_ms : pool->keepalive_ms),
+	c->has_input = c->in_bytes > 0;
+	__atomic_store_n(&c->deadline_ms, weir_now_ms() + (c->has_input ? pool->header_ms : pool->keepalive_ms),
 			 __ATOMIC_RELAXED);
 	__atomic_store_n(&c->step, WRK_STEP_NONE, __ATOMIC_RELEASE);
-	c->has_input = has_input;
 	/* Nothing came, and nothing waits: no call is needed to say so. */
-	if (c->in_epoll && !has_input && !must_look && wrk_conn_release(c, w->relay.number))
+	if (c->in_epoll && !c->has_input && !must_look && wrk_conn_release(c, w->relay.number))
 		return;
+	if (c->in_epoll && t && !t->again && !__atomic_load_n(&w->is_draining, __ATOMIC_RELAXED)) {
+		wrk_conn_hand(c, w->relay.number, t->number);
+		t->again_events = must_look ? EPOLLRDHUP : 0;
+		t->again = c;
+		return;
+	}
 	wrk_conn_give_back(w, c, w->relay.number);
 }
 
@@ -76,6 +82,8 @@ bool relay_complete(struct wrk_exchange *x)
 	bool goes_on = x->is_keep_alive && x->is_body_done && !x->is_tunnel;
 	bool lingers = !x->is_tunnel && (x->had_body || c->in_bytes > 0), must_look = x->must_look;
 
+	if (!x->is_tunnel)
+		wrk_count_answer(w->setup->metrics, c, x->status);
 	leave_up(x);
 	must_look |= x->is_client_watched;
 	unwatch(x);
@@ -94,6 +102,8 @@ bool relay_abort(struct wrk_exchange *x, bool is_reset)
 	struct wrk_worker *w = x->w;
 	struct wrk_conn *c = x->conn;
 
+	if (x->has_begun && !x->is_tunnel)
+		wrk_count_answer(w->setup->metrics, c, x->status);
 	relay_leave(x, false, false);
 	unwatch(x);
 	relay_free(x);

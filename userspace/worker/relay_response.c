@@ -308,8 +308,9 @@ static void note(struct wrk_exchange *x)
 		wrk_note_sending(c, is_last ? left : 0, goes_on);
 	if (goes_on && !x->must_look && !c->ticket)
 		wrk_ticket_offer(x->w, c, left);
-	if (!x->has_begun)
-		wrk_count_status(x->w->setup->metrics, c, x->status);
+	/* a tunnel's time says nothing about answers */
+	if (!x->has_begun && x->is_tunnel)
+		wrk_count_answer(x->w->setup->metrics, c, x->status);
 	x->has_begun = true;
 }
 

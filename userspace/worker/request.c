@@ -11,7 +11,7 @@
 
 static const struct weir_str none = { NULL, 0 };
 
-void wrk_count_status(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned status)
+void wrk_count_answer(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned status)
 {
 	if (c->begun_ns)
 		weir_latency_add(&m->latency, (weir_now_ns() - c->begun_ns) / 1000);
@@ -32,7 +32,7 @@ static enum wrk_next finish(struct wrk_thread *t, struct wrk_conn *c, bool is_ke
 {
 	int r = wrk_send_response(t, c, is_keep_alive, is_keep_alive && !has_more);
 
-	wrk_count_status(t->w->setup->metrics, c, t->resp.status);
+	wrk_count_answer(t->w->setup->metrics, c, t->resp.status);
 	if (r == -EAGAIN) {
 		r = wrk_pending_new(t, c, weir_response_bytes(&t->resp), is_keep_alive, has_more);
 		weir_response_reset(&t->resp);

@@ -98,6 +98,7 @@ static void begin_drain(struct wrk_worker *w)
 
 	if (read(w->base->drain_fd, &value, sizeof(value)) != sizeof(value))
 		return;
+	wrk_relay_leave_requests(w);
 	w->drain_ms = weir_now_ms();
 	w->is_moving = value == WRK_DRAIN_MOVE;
 	if (value != WRK_DRAIN_HAND_OVER && value != WRK_DRAIN_MOVE) {
@@ -273,9 +274,7 @@ static int serve(struct wrk_worker *w)
 	r = watch_sources(w);
 	if (r < 0)
 		return weir_err(r, "cannot watch the listening sockets");
-	r = wrk_relay_start(w);
-	if (r == 0)
-		r = wrk_threads_start(w);
+	r = wrk_threads_start(w);
 	if (r < 0)
 		return weir_err(r, "cannot start %u threads", w->threads_min);
 	weir_metrics_set(w->setup->metrics, ready_pid, getpid());

@@ -193,6 +193,8 @@ struct wrk_thread {
 	int64_t date_s; /* that `date` shows */
 	char date[WEIR_HTTP_DATE_BYTES];
 	struct wrk_conn *fresh[WRK_FRESH_MAX]; /* see fresh.c */
+	struct wrk_conn *again; /* its next request has come, see relay_end.c */
+	uint32_t again_events;
 	bool saw_end;	  /* the event that is served says that the client has ended its side */
 	uint64_t fresh_ns[WRK_FRESH_MAX];      /* CLOCK_MONOTONIC: since when */
 	unsigned fresh_count;
@@ -229,8 +231,7 @@ struct wrk_relay {
 	struct weir_conf_proxy conf;	   /* of the pool, with `program` in place of its servers where there is one */
 	struct weir_conf_upstream program;
 	const struct wrk_tap *tap; /* NULL: nobody listens */
-	int epoll_fd;	 /* this worker's alone */
-	int wake_fd;	 /* eventfd, in the set: the threads look whether they are to end */
+	int epoll_fd;	 /* this worker's alone; the slot's is in it */
 	unsigned number; /* in wrk_conn.state */
 	struct wrk_exchange **all; /* WRK_EXCHANGES_MAX; the first `count` are set */
 	pthread_mutex_t lock;
@@ -243,8 +244,6 @@ struct wrk_relay {
 	/* any thread, atomic */
 	unsigned count;
 	unsigned active;  /* exchanges */
-	unsigned threads; /* running */
-	bool is_ended;	  /* they are to end */
 };
 
 struct wrk_worker {
@@ -394,8 +393,8 @@ void wrk_serve(struct wrk_thread *t, struct wrk_conn *c, uint32_t events);
 /* The same for a connection whose first `count` bytes are in t->in. */
 void wrk_serve_received(struct wrk_thread *t, struct wrk_conn *c, size_t count);
 
-/* One more response, with this status; the time since its request was read. */
-void wrk_count_status(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned status);
+/* The response, with this status, is with the socket. */
+void wrk_count_answer(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned status);
 
 /* request.c: one request, its head in t->req. `rest` is everything that was read, from the head's first byte on. */
 enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struct weir_str rest);
@@ -426,12 +425,15 @@ bool wrk_pump_is_running(struct wrk_worker *w);
 
 /* relay.c */
 int wrk_relay_init(struct wrk_worker *w);
-int wrk_relay_start(struct wrk_worker *w);
+/* Waits for events of both kinds, and serves them. Returns what epoll_wait() did. */
+int wrk_relay_wait(struct wrk_thread *t, int timeout_ms);
+/* A drain has begun: requests are another worker's now. */
+void wrk_relay_leave_requests(struct wrk_worker *w);
 /* Wakes what has waited too long. Main thread. */
 void wrk_relay_sweep(struct wrk_worker *w, uint64_t now_ms);
 /* Exchanges that have not come to their end. */
 unsigned wrk_relay_active(struct wrk_worker *w);
-/* Waits for them, then ends the threads. Main thread; the serving threads have ended. */
+/* Goes on with them until none is left. Main thread; the serving threads have ended. */
 void wrk_relay_end(struct wrk_worker *w);
 void wrk_relay_fini(struct wrk_worker *w);
 

@@ -6,11 +6,15 @@
  *	SERVER=$PWD/build/examples/server build/weir run -c examples/c/weir.conf
  */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void serve(FILE *in, FILE *out)
@@ -35,9 +39,19 @@ static void serve(FILE *in, FILE *out)
 		n, !strcmp(target, "/cached") ? "public, max-age=60" : "no-store", body);
 }
 
+static volatile sig_atomic_t is_over;
+
+static void on_term(int number)
+{
+	(void)number;
+	is_over = 1;
+}
+
 int main(void)
 {
 	const char *fds = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+	struct pollfd listener = { .fd = 3, .events = POLLIN };
+	sigset_t none, term;
 	int fd;
 
 	if (!fds || !pid || atoi(fds) < 1 || atoi(pid) != getpid()) {
@@ -45,8 +59,19 @@ int main(void)
 		return 1;
 	}
 	(void)signal(SIGCHLD, SIG_IGN);
+	(void)signal(SIGTERM, on_term);
+	/* it comes while we wait, and at no other time */
+	sigemptyset(&none);
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &term, NULL);
+	(void)fcntl(3, F_SETFL, O_NONBLOCK);
 	fprintf(stderr, "server %d accepts\n", getpid());
-	while ((fd = accept(3, NULL, NULL)) >= 0) {
+	while (!is_over) {
+		(void)ppoll(&listener, 1, NULL, &none);
+		fd = accept(3, NULL, NULL);
+		if (fd < 0)
+			continue; /* another process was faster */
 		if (fork() == 0) {
 			FILE *in = fdopen(fd, "r"), *out = fdopen(dup(fd), "w");
 
@@ -56,6 +81,7 @@ int main(void)
 		}
 		close(fd);
 	}
-	perror("accept");
-	return 1;
+	while (wait(NULL) > 0 || errno == EINTR)
+		; /* until each child has finished */
+	return 0;
 }

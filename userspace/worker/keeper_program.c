@@ -28,14 +28,17 @@ static bool is_wanted(const struct keeper *k)
 
 bool keeper_program_is_there(const struct keeper *k)
 {
-	return k->program.serving.pid || k->program.next.pid || k->program.old.pid;
+	const struct keeper_program *p = &k->program;
+
+	return p->serving.pid || p->next.pid || p->old.pid || p->rest.pid;
 }
 
 bool keeper_program_is_settled(const struct keeper *k)
 {
 	const struct keeper_program *p = &k->program;
 
-	return !p->next.pid && !p->old.pid && !p->wants_recycle && (p->serving.pid != 0) == is_wanted(k);
+	return !p->next.pid && !p->old.pid && !p->rest.pid && !p->wants_recycle &&
+	       (p->serving.pid != 0) == is_wanted(k);
 }
 
 bool keeper_program_is_missing(const struct keeper *k)
@@ -113,6 +116,31 @@ static void count_crash(struct keeper *k, const struct keeper_run *run)
 	weir_metrics_add(k->base.setup->metrics, crashes, 1);
 }
 
+/* The processes that it has started may finish what they have, if it ended in order; else they would go on accepting. */
+static void leave(struct keeper_program *p, const struct keeper_run *dead)
+{
+	if (!dead->end_ms || dead->killed_for) {
+		(void)kill(-dead->pid, SIGKILL);
+		return;
+	}
+	if (p->rest.pid)
+		(void)kill(-p->rest.pid, SIGKILL);
+	p->rest = *dead;
+}
+
+static void watch_rest(struct keeper *k)
+{
+	struct keeper_run *rest = &k->program.rest;
+	unsigned limit = k->base.setup->pool->shutdown_ms;
+
+	if (!rest->pid)
+		return;
+	if (limit && weir_now_ms() - rest->end_ms > limit)
+		(void)kill(-rest->pid, SIGKILL);
+	if (kill(-rest->pid, 0) < 0)
+		rest->pid = 0;
+}
+
 bool keeper_program_bury(struct keeper *k, pid_t pid, int status)
 {
 	struct keeper_program *p = &k->program;
@@ -126,8 +154,7 @@ bool keeper_program_bury(struct keeper *k, pid_t pid, int status)
 		return false;
 	dead = *all[i];
 	all[i]->pid = 0;
-	/* what it has started and left behind would go on accepting */
-	(void)kill(-pid, SIGKILL);
+	leave(p, &dead);
 	keeper_program_log(k);
 	report(k, &dead, status);
 	if (!dead.end_ms)
@@ -229,4 +256,5 @@ void keeper_program_step(struct keeper *k)
 	enforce(k, &p->serving);
 	enforce(k, &p->next);
 	enforce(k, &p->old);
+	watch_rest(k);
 }

@@ -38,6 +38,7 @@ struct keeper_program {
 
 	/* at most two live at a time */
 	struct keeper_run serving, next, old;
+	struct keeper_run rest; /* what one that ended as it was told has left: only its process group */
 	uint64_t retry_ms;
 	unsigned backoff_ms;
 	bool is_new; /* the next one to start takes the place of none that crashed */

@@ -70,6 +70,16 @@ def test_files_come_from_the_kernel_the_second_time(notes):
     assert notes.stat("kernel.hits") == before + 1, "pages of a session never"
 
 
+def test_why_says_who_answers(notes):
+    def why(path):
+        return notes.command("why", f"http://127.0.0.1:8080{path}").stdout
+
+    Client(notes).get("/style.css")
+    assert "the FastCGI application answers it, with the script" in why("/files.php/x")
+    assert "site/index.php" in why("/nothing")
+    assert "expires" in why("/style.css") or "cached" in why("/style.css")
+
+
 def test_recycling_loses_no_request(notes):
     wait_for("it serves", lambda: Client(notes).get("/about.php").status == 200)
     before = program(notes, "notes")["pid"]

@@ -188,5 +188,5 @@ class Weir:
         """What there is of this run on the machine, as text for people."""
         found = [f"program {number} {program_name(number)}" for number in self.programs if program_name(number)]
         found += [str(path) for path in PINS.glob("*") if self.folder.name in path.name]
-        found += [str(self.control)] if self.control.exists() else []
+        found += [str(path) for path in (self.control, pathlib.Path(f"{self.control}.exec")) if path.exists()]
         return found + attached(self.netns)

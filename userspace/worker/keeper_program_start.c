@@ -159,6 +159,10 @@ static void set_environment(const struct weir_conf_pool *pool)
 	char number[16];
 
 	snprintf(number, sizeof(number), "%d", getpid());
+	/* of the supervisor's own service */
+	(void)unsetenv("NOTIFY_SOCKET");
+	(void)unsetenv("WATCHDOG_USEC");
+	(void)unsetenv("WATCHDOG_PID");
 	(void)setenv("LISTEN_FDS", "1", 1);
 	(void)setenv("LISTEN_PID", number, 1);
 	(void)setenv("LISTEN_FDNAMES", pool->name, 1);

@@ -76,6 +76,8 @@ def program(weir, pool, slot=0):
 
 def wait_other_program(weir, pool, before):
     def look():
+        if weir.command("status", check=False).returncode:
+            return False  # the supervisor starts anew
         now = program(weir, pool)
         return now["pid"] not in (0, before) and not now["draining_pid"] and now["pid"]
 

@@ -25,7 +25,7 @@ SOCK_BIN = $(SOCK_SRC:%.c=$(BUILD)/%)
 HARNESS_OBJ = $(filter-out $(HARNESS:%=%.o) %.bpf.o,$(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/harness/*.c)))
 VERIFIER = $(BUILD)/tests/check/verifier
 
-TEST_CFLAGS = $(HOST_CFLAGS) -I. -Itests -I/usr/share/include/llhttp
+TEST_CFLAGS = $(HOST_CFLAGS) -I. -Itests -I/usr/share/include/llhttp -DWEIR_TEST_BUILD='"$(BUILD)"'
 RUN_TESTS = tests/run.py --build $(BUILD)
 
 .PHONY: unit bpftest socktest e2e verifier asan ubsan
@@ -40,13 +40,13 @@ run: $(BUILD)/weir
 	@[ "$$(id -u)" = 0 ] || { echo "make run: BPF programs are loaded and attached by root: sudo make run"; exit 1; }
 	@exec $(BUILD)/weir run --root $(ROOT) --listen $(LISTEN)
 
-test: $(BUILD)/weir $(HARNESS) $(UNIT_BIN) $(BPF_TEST_BIN) $(SOCK_BIN) $(FUZZ_BIN) $(VERIFIER) $(BUILD)/weir.bpf.o
+test: $(BUILD)/weir $(EXAMPLE_MODULES) $(TEST_MODULES) $(HARNESS) $(UNIT_BIN) $(BPF_TEST_BIN) $(SOCK_BIN) $(FUZZ_BIN) $(VERIFIER) $(BUILD)/weir.bpf.o
 	@$(RUN_TESTS) check unit bpf sock fuzz e2e vm
 
 check: $(VERIFIER) $(BUILD)/weir.bpf.o
 	@$(RUN_TESTS) check
 
-unit: $(UNIT_BIN)
+unit: $(UNIT_BIN) $(TEST_MODULES)
 	@$(RUN_TESTS) unit
 
 bpftest: $(BPF_TEST_BIN)
@@ -55,7 +55,7 @@ bpftest: $(BPF_TEST_BIN)
 socktest: $(SOCK_BIN)
 	@$(RUN_TESTS) sock
 
-e2e: $(BUILD)/weir $(HARNESS)
+e2e: $(BUILD)/weir $(EXAMPLE_MODULES) $(TEST_MODULES) $(HARNESS)
 	@$(RUN_TESTS) e2e
 
 vmtest: $(BUILD)/weir $(VERIFIER)

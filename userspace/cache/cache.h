@@ -39,6 +39,7 @@ struct weir_cache_image {
 	uint16_t conn_off;
 	const void *body;
 	uint32_t body_bytes;
+	uint64_t expires_ns; /* CLOCK_MONOTONIC: fresh until; 0: until withdrawn */
 };
 
 /* What one source (a file) has in the kernel cache. Embedded in the handler's object. */

@@ -47,7 +47,7 @@ int weir_cache_build(const struct weir_cache_image *image, const struct weir_cac
 	e->generation = generation;
 	memcpy(e->digest, key->digest, sizeof(e->digest));
 	e->created_ns = now_ns;
-	e->expires_ns = UINT64_MAX;
+	e->expires_ns = image->expires_ns ? image->expires_ns : UINT64_MAX;
 	e->head_bytes = image->head_bytes;
 	e->body_bytes = image->body_bytes;
 	e->head_sum = weir_cache_sum(image->head, image->head_bytes);

@@ -69,6 +69,23 @@ static void print_queue(const char *name, const json_t *q)
 	cmd_text_print(t, "");
 }
 
+static void print_upstreams(const json_t *list)
+{
+	struct cmd_text *t;
+	const json_t *row;
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	t = cmd_text_new(5);
+	cmd_text_row(t, "UPSTREAM", "STATE", ">WEIGHT", ">REQUESTS", ">FAILURES");
+	json_array_foreach(list, i, row)
+		cmd_text_row(t, cmd_get(row, "address"), cmd_get(row, "state"), cmd_number(cmd_int(row, "weight")),
+			     cmd_number(cmd_int(row, "requests")), cmd_number(cmd_int(row, "failures")));
+	cmd_text_print(t, "");
+	printf("\n");
+}
+
 enum cmd_exit cmd_pool_show(const struct cmd_args *args)
 {
 	_cleanup_json_ json_t *reply =
@@ -84,6 +101,7 @@ enum cmd_exit cmd_pool_show(const struct cmd_args *args)
 	printf("\n");
 	print_queue("QUEUE", json_object_get(json_object_get(reply, "pool"), "queue"));
 	printf("\n");
+	print_upstreams(json_object_get(json_object_get(reply, "pool"), "upstreams"));
 	print_settings(json_object_get(reply, "settings"));
 	return CMD_OK;
 }

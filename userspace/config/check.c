@@ -32,14 +32,13 @@ static void check_name(const struct weir_config *c, const struct weir_conf_pool 
 					other->line);
 }
 
-/* Whether `p` may enter every directory of `path` and read the last one, by owner, group and mode alone. */
-static bool can_read(const struct weir_conf_pool *p, const char *path, const char **ret_blocked)
+bool weir_conf_can_read(const struct weir_conf_pool *p, const char *path, bool is_directory, const char **ret_blocked)
 {
 	static char part[4096];
 	size_t i, bytes = strlen(path);
 
 	for (i = 1; i <= bytes && bytes < sizeof(part); i++) {
-		unsigned need = i == bytes ? 5 : 1, mode;
+		unsigned need = i < bytes ? 1 : is_directory ? 5 : 4, mode;
 		struct stat st;
 
 		if (i < bytes && path[i] != '/')
@@ -85,7 +84,7 @@ static int check_root(const struct weir_config *c, struct weir_conf_pool *p, str
 	p->root = TAKE_PTR(real);
 	if (!S_ISDIR(st.st_mode))
 		weir_conf_error(report, at, line, "root '%s' is no directory", p->root);
-	else if (!can_read(p, p->root, &blocked))
+	else if (!weir_conf_can_read(p, p->root, true, &blocked))
 		weir_conf_warning(report, at, line,
 				  "root '%s': '%s' is closed to %s, so requests will get 403; open it with chmod o+rx",
 				  p->root, blocked, p->user);
@@ -162,6 +161,8 @@ static int check_pools(struct weir_config *c, struct weir_conf_report *report)
 			r = check_root(c, p, report);
 		if (r == 0)
 			r = weir_conf_check_exec(c, p, report);
+		if (r == 0)
+			r = weir_conf_check_module(c, p, report);
 		if (r == 0)
 			r = weir_conf_check_proxy(c, p, report);
 		if (r < 0)

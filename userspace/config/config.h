@@ -18,6 +18,7 @@
 
 #include "config/exec.h"
 #include "config/fastcgi.h"
+#include "config/module.h"
 #include "config/words.h"
 
 #define WEIR_VERSION "0.1.0"
@@ -47,6 +48,7 @@ enum weir_start_mode {
 enum weir_handler {
 	WEIR_HANDLER_STATIC,
 	WEIR_HANDLER_DEBUG,
+	WEIR_HANDLER_MODULE,
 	WEIR_HANDLER_PROXY,
 	WEIR_HANDLER_FASTCGI,
 	WEIR_HANDLER_EXEC, /* HTTP, to the program that the slot runs */
@@ -130,6 +132,7 @@ struct weir_conf_pool {
 	/* where requests are passed on to */
 	struct weir_conf_words upstreams;
 	struct weir_conf_proxy proxy;
+	struct weir_conf_module module;
 
 	int line;	       /* in the configuration file; 0: from options */
 	int lines[WEIR_PARAM__MAX]; /* where each parameter was set, by enum weir_param_id; see WEIR_LINE_* */
@@ -233,6 +236,7 @@ enum weir_param_type {
 	WEIR_TYPE_EXEC_SOCKET, /* enum weir_exec_socket */
 	WEIR_TYPE_BALANCE,  /* enum weir_balance */
 	WEIR_TYPE_FORWARDED, /* enum weir_forwarded */
+	WEIR_TYPE_SANDBOX,  /* enum weir_sandbox */
 	WEIR_TYPE_LISTENS,  /* list: weir_config.listens */
 	WEIR_TYPE_NAMES,    /* list: weir_config.interfaces */
 	WEIR_TYPE_PREFIXES, /* list: weir_config.prefixes */

@@ -40,6 +40,12 @@ void weir_conf_check_fastcgi(const struct weir_config *c, const struct weir_conf
 			     struct weir_conf_report *report);
 /* Resolves the upstreams of a pool whose handler has them. -ENOMEM only. */
 int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report);
+/* Whether the pool's user may enter every directory of `path` and read the last part, by owner, group and mode alone.
+ * Else *ret_blocked (static) is the part that is closed. */
+bool weir_conf_can_read(const struct weir_conf_pool *p, const char *path, bool is_directory, const char **ret_blocked);
+
+/* handler = module: makes the file's path absolute and looks into it. -ENOMEM only. */
+int weir_conf_check_module(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report);
 
 /* Everything that needs the whole configuration: resolves users and roots, finds duplicates. -ENOMEM only. */
 int weir_conf_check(struct weir_config *c, struct weir_conf_report *report);

@@ -61,6 +61,9 @@ void weir_conf_check_fastcgi(const struct weir_config *c, const struct weir_conf
 				"pool '%s' has no FastCGI application: name it with upstreams, or the "
 				"program to start with exec",
 				p->name);
+	if (p->proxy.health_path)
+		weir_conf_error(report, c->file, MAX(p->lines[WEIR_PARAM_POOL_health_path], 0),
+				"health_path speaks HTTP, which a FastCGI application does not: leave it out");
 	check_names(c, p, report);
 	check_front(c, p, report);
 }

@@ -37,6 +37,7 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		free(c->pools[i].exec.stop);
 		free(c->pools[i].exec.ping);
 		free_words(&c->pools[i].exec.command);
+		free(c->pools[i].module.file);
 		free_words(&c->pools[i].restart_schedule);
 		free_words(&c->pools[i].restart_files);
 		free_words(&c->pools[i].environment);
@@ -45,6 +46,7 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		free(c->pools[i].proxy.hash_header);
 		free(c->pools[i].proxy.health_path);
 		free(c->pools[i].proxy.host);
+		free_words(&c->pools[i].module.options);
 	}
 	for (i = 0; i < c->prefixes_count; i++)
 		weir_conf_prefix_fini(&c->prefixes[i]);

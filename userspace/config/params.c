@@ -23,7 +23,8 @@ static const char *const attach_names[] = { "auto", "native", "generic", "none" 
 static const char *const verbosity_names[] = { "basic", "limited", "full" };
 static const char *const start_mode_names[] = { "always", "on_demand" };
 static const char *const exec_socket_names[] = { "unix", "tcp" };
-static const char *const handler_names[] = { "static", "debug", "proxy", "fastcgi", "exec" };
+static const char *const handler_names[] = { "static", "debug", "module", "proxy", "fastcgi", "exec" };
+static const char *const sandbox_names[] = { "strict", "relaxed", "off" };
 static const char *const balance_names[] = { "round_robin", "least_conn", "hash_uri", "hash_client", "hash_header" };
 static const char *const forwarded_names[] = { "append", "replace", "off" };
 static const char *const cpu_action_names[] = { "no_action", "kill", "throttle" };
@@ -66,6 +67,9 @@ static const char *const *choices(enum weir_param_type type, size_t *ret_count)
 	case WEIR_TYPE_FORWARDED:
 		*ret_count = ARRAY_SIZE(forwarded_names);
 		return forwarded_names;
+	case WEIR_TYPE_SANDBOX:
+		*ret_count = ARRAY_SIZE(sandbox_names);
+		return sandbox_names;
 	default:
 		*ret_count = ARRAY_SIZE(cpu_action_names);
 		return cpu_action_names;
@@ -238,6 +242,7 @@ int weir_param_set(const struct weir_param *p, void *base, const char *text, con
 	case WEIR_TYPE_EXEC_SOCKET:
 	case WEIR_TYPE_BALANCE:
 	case WEIR_TYPE_FORWARDED:
+	case WEIR_TYPE_SANDBOX:
 		return set_choice(p, (unsigned *)at, text);
 	case WEIR_TYPE_LISTENS:
 	case WEIR_TYPE_NAMES:
@@ -330,6 +335,7 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 	case WEIR_TYPE_EXEC_SOCKET:
 	case WEIR_TYPE_BALANCE:
 	case WEIR_TYPE_FORWARDED:
+	case WEIR_TYPE_SANDBOX:
 		snprintf(buf, bytes, "%s", choices(p->type, &count)[*(const unsigned *)at]);
 		break;
 	default:

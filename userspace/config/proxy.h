@@ -53,7 +53,6 @@ struct weir_conf_proxy {
 	unsigned health_status; /* expected; 0: any of 200 to 399 */
 	unsigned health_rise;
 	unsigned health_fall;
-	unsigned request_body_max_kb;  /* 0: any */
 	unsigned response_body_max_kb; /* 0: any */
 	unsigned response_head_max_kb;
 	char *host; /* Host for the upstream; NULL: the client's */

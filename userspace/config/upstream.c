@@ -58,7 +58,7 @@ static int parse_unix(const char *path, struct weir_conf_upstream *ret, const ch
 	a->sun_family = AF_UNIX;
 	strcpy(a->sun_path, path);
 	ret->addr_bytes = (socklen_t)sizeof(*a);
-	snprintf(ret->text, sizeof(ret->text), "unix:%s", path);
+	snprintf(ret->text, sizeof(ret->text), "unix:%.107s", path);
 	return 1;
 }
 
@@ -156,6 +156,16 @@ static int add(struct weir_conf_proxy *x, const struct weir_conf_upstream *found
 	return 0;
 }
 
+static bool is_target(const char *text)
+{
+	size_t i;
+
+	for (i = 0; text[i]; i++)
+		if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f)
+			return false;
+	return text[0] == '/' && i < 1024;
+}
+
 int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report)
 {
 	const int *lines = p->lines;
@@ -174,6 +184,12 @@ int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p,
 	if (p->proxy.balance == WEIR_BALANCE_HASH_HEADER && !p->proxy.hash_header)
 		weir_conf_error(report, c->file, MAX(lines[WEIR_PARAM_POOL_balance], 0),
 				"balance = hash_header needs hash_header = NAME");
+	if (p->proxy.health_path && !is_target(p->proxy.health_path))
+		weir_conf_error(report, c->file, MAX(lines[WEIR_PARAM_POOL_health_path], 0),
+				"health_path '%s' must begin with '/' and hold no space", p->proxy.health_path);
+	if (p->proxy.host && strpbrk(p->proxy.host, " \t\r\n/"))
+		weir_conf_error(report, c->file, MAX(lines[WEIR_PARAM_POOL_upstream_host], 0),
+				"upstream_host '%s' is no host name, with or without a port", p->proxy.host);
 	found = calloc(WEIR_UPSTREAMS_MAX, sizeof(*found));
 	if (!found)
 		return -ENOMEM;

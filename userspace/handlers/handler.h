@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weir/flow.h"
+
 #include "common/buf.h"
 #include "common/str.h"
 #include "http/http.h"
@@ -20,6 +22,7 @@ struct weir_call {
 	struct weir_str prefix;	/* path of the URL prefix that was matched: begins and ends with '/' */
 	struct weir_str head;	/* as the client sent it, with the empty line */
 	uint16_t endpoint;	/* id */
+	const struct weir_flow_key *flow; /* addresses and ports */
 };
 
 /* A piece of the body: memory, or a range of a file. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Chunked transfer coding, RFC 9112 7.1, only far enough to know where the body ends. llhttp would
- * do it too, but its state does not fit a connection table that outlives the process. */
+/* Chunked transfer coding, RFC 9112 7.1: where data is, and where the body ends. llhttp would do it too,
+ * but its state does not fit a connection table that outlives the process. */
 #include "http/response.h"
 
 #include <errno.h>
@@ -87,23 +87,39 @@ static int framing_byte(struct weir_chunked *c, char byte)
 	return 0;
 }
 
-ptrdiff_t weir_chunked_eat(struct weir_chunked *c, const char *bytes, size_t count)
+ptrdiff_t weir_chunked_next(struct weir_chunked *c, const char *bytes, size_t count, struct weir_str *ret_data)
 {
 	size_t i = 0;
 
+	*ret_data = (struct weir_str){ NULL, 0 };
 	while (i < count && !c->is_done) {
 		if (c->state == DATA) {
 			size_t n = c->left < count - i ? (size_t)c->left : count - i;
 
-			i += n;
+			*ret_data = (struct weir_str){ bytes + i, n };
 			c->left -= n;
 			if (c->left == 0)
 				c->state = DATA_CR;
-			continue;
+			return (ptrdiff_t)(i + n);
 		}
 		if (framing_byte(c, bytes[i]) < 0)
 			return -EBADMSG;
 		i++;
+	}
+	return (ptrdiff_t)i;
+}
+
+ptrdiff_t weir_chunked_eat(struct weir_chunked *c, const char *bytes, size_t count)
+{
+	struct weir_str data;
+	size_t i = 0;
+
+	while (i < count && !c->is_done) {
+		ptrdiff_t n = weir_chunked_next(c, bytes + i, count - i, &data);
+
+		if (n < 0)
+			return n;
+		i += (size_t)n;
 	}
 	return (ptrdiff_t)i;
 }
@@ -136,6 +152,7 @@ enum weir_chunk_event weir_chunked_read(struct weir_chunked *c, const char *byte
 {
 	size_t i = 0;
 
+	*ret_used = 0;
 	while (i < count && !c->is_done && c->state != TRAILER) {
 		if (c->state == DATA) {
 			size_t n = c->left < count - i ? (size_t)c->left : count - i;

@@ -86,7 +86,7 @@ static inline bool weir_request_has(const struct weir_request *r, enum weir_fiel
 	return r->counts[f] > 0;
 }
 
-/* Chunked framing, for a body that is thrown away. Zero-initialised; small enough for a connection table. */
+/* Chunked framing of a request's body. Zero-initialised; small enough for a connection table. */
 struct weir_chunked {
 	uint64_t left;	/* bytes of the current chunk */
 	uint8_t state;
@@ -98,6 +98,10 @@ struct weir_chunked {
 
 /* Eats framing and data. Returns how many bytes belong to the body (all, until is_done); -EBADMSG. */
 ptrdiff_t weir_chunked_eat(struct weir_chunked *c, const char *bytes, size_t count);
+
+/* Eats framing up to the next data and that data, as far as it is there: *ret_data points to it, empty when there is none
+ * before `count` or the body's end. Returns how many bytes were eaten, the data being the last of them; -EBADMSG. */
+ptrdiff_t weir_chunked_next(struct weir_chunked *c, const char *bytes, size_t count, struct weir_str *ret_data);
 
 /* Host as in a Host field or authority: [name | IPv4 | "[" IPv6 "]"] [":" port]. Writes the lower-case name without
  * port to `out` (WEIR_HTTP_HOST_MAX bytes). -EINVAL. */

@@ -77,6 +77,24 @@ static json_t *queue_json(const struct sup *s, const struct sup_pool *p)
 			 weir_refusal_phrase(p->refusal), "refused", refused_json(s, p));
 }
 
+/* What all workers of the pool know of its upstreams. */
+static json_t *upstreams_json(const struct sup *s, const struct weir_conf_pool *c)
+{
+	const struct weir_up_shared *all = sup_state_upstreams(s, c->id);
+	json_t *list = json_array();
+	uint64_t now = weir_now_ms();
+	size_t i;
+
+	for (i = 0; i < c->proxy.servers_count; i++)
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:i, s:I, s:I}", "address", c->proxy.servers[i].text, "state",
+					weir_up_state_name(weir_up_shared_state(&all[i], now)), "weight",
+					(int)c->proxy.servers[i].weight, "requests",
+					(json_int_t)__atomic_load_n(&all[i].requests, __ATOMIC_RELAXED), "failures",
+					(json_int_t)__atomic_load_n(&all[i].failures, __ATOMIC_RELAXED)));
+	return list;
+}
+
 json_t *sup_pool_json(const struct sup *s, const struct sup_pool *p)
 {
 	const struct weir_conf_pool *c = p->conf;
@@ -88,12 +106,12 @@ json_t *sup_pool_json(const struct sup *s, const struct sup_pool *p)
 	for (i = 0; i < s->config->prefixes_count; i++)
 		if (s->config->prefixes[i].pool == c->id)
 			json_array_append_new(prefixes, json_string(s->config->prefixes[i].text));
-	return json_pack("{s:s, s:b, s:I, s:I, s:I, s:s, s:s, s:i, s:b, s:o, s:o, s:o}", "state",
+	return json_pack("{s:s, s:b, s:I, s:I, s:I, s:s, s:s, s:i, s:b, s:o, s:o, s:o, s:o}", "state",
 			 sup_pool_state_name(sup_pool_state(s, p)), "recycling", sup_recycle_is_under_way(p), "restarts",
 			 (json_int_t)sup_pool_sum(s, p, restarts), "crashes", (json_int_t)sup_pool_sum(s, p, crashes),
 			 "recycles", (json_int_t)sup_pool_sum(s, p, recycles), "root", c->root ? c->root : "", "user",
 			 c->user, "threads", (int)c->threads, "kernel_cache", c->kernel_cache && s->dp, "queue",
-			 queue_json(s, p), "prefixes", prefixes, "workers", workers);
+			 queue_json(s, p), "prefixes", prefixes, "workers", workers, "upstreams", upstreams_json(s, c));
 }
 
 /* Every parameter, as a file would have it; where it was set: line of the file, 0 default, -1 option. */

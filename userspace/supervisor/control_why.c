@@ -240,6 +240,12 @@ static void explain_handler(const struct weir_conf_prefix *prefix, const struct 
 	case WEIR_HANDLER_FASTCGI:
 		explain_fastcgi(prefix, p, u, reasons);
 		break;
+	case WEIR_HANDLER_MODULE:
+		add(reasons,
+		    "module '%s' decides by itself: it must call cache() for a whole response of status 200, at most "
+		    "%d bytes, without a cookie, private or no-store, see weir-module(3)",
+		    p->module.file, WEIR_BYTES_L);
+		break;
 	case WEIR_HANDLER_PROXY:
 		add(reasons, "an upstream answers it");
 		break;

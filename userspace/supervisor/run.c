@@ -62,7 +62,10 @@ static void announce(const struct sup *s)
 
 		weir_param_format(&weir_params[WEIR_PARAM_POOL_handler], p, handler, sizeof(handler));
 		weir_info("pool %s: %s, %u worker%s with %u to %u threads as %s%s", p->name,
-			  p->handler == WEIR_HANDLER_STATIC ? p->root : handler, p->slots, p->slots == 1 ? "" : "s",
+			  p->handler == WEIR_HANDLER_STATIC ? p->root :
+			  p->handler == WEIR_HANDLER_MODULE ? p->module.file :
+							      handler,
+			  p->slots, p->slots == 1 ? "" : "s",
 			  p->threads_min, p->threads_max, p->user,
 			  s->dp && p->kernel_cache ? ", kernel cache on" : "");
 	}

@@ -103,6 +103,7 @@ __attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_
 		.tickets_fd = -1,
 		.queue_fd = -1,
 		.metrics = &s->metrics[number],
+		.upstreams = sup_state_upstreams(s, slot->pool->id),
 		.wake_fd = s->wake_fd,
 		.clock_fd = -1,
 		.cgroup = cgroup,

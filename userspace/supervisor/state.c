@@ -26,9 +26,19 @@ size_t sup_state_metrics_at(void)
 	return pages(sizeof(struct sup_state));
 }
 
-size_t sup_state_bytes(void)
+static size_t upstreams_at(void)
 {
 	return sup_state_metrics_at() + pages(WEIR_SLOTS_MAX * sizeof(struct weir_metrics_slot));
+}
+
+size_t sup_state_bytes(void)
+{
+	return upstreams_at() + pages(sizeof(struct weir_up_shared[WEIR_POOLS_MAX][WEIR_UPSTREAMS_MAX]));
+}
+
+struct weir_up_shared *sup_state_upstreams(const struct sup *s, uint16_t pool)
+{
+	return (struct weir_up_shared *)((char *)s->state + upstreams_at()) + (size_t)pool * WEIR_UPSTREAMS_MAX;
 }
 
 static void path_of(const char *control, char *buf, size_t bytes)
@@ -74,8 +84,8 @@ uint64_t sup_state_digest(const struct weir_config *c)
 	char text[64];
 	size_t i;
 
-	snprintf(text, sizeof(text), WEIR_VERSION " %zu %zu %zu", sizeof(struct sup_state),
-		 sizeof(struct weir_metrics_slot), sizeof(struct weir_conf_pool));
+	snprintf(text, sizeof(text), WEIR_VERSION " %zu %zu %zu %zu", sizeof(struct sup_state),
+		 sizeof(struct weir_metrics_slot), sizeof(struct weir_conf_pool), sizeof(struct weir_up_shared));
 	mix(&h, text);
 	mix_params(&h, WEIR_SCOPE_GLOBAL, c);
 	for (i = 0; i < c->listens_count; i++)

@@ -11,6 +11,7 @@
 #include "metrics/metrics.h"
 #include "route/route.h"
 #include "dataplane/dataplane.h"
+#include "upstream/upstream.h"
 #include "worker/worker.h"
 #include "supervisor/supervisor.h"
 
@@ -135,6 +136,8 @@ uint64_t sup_sockets_queued(const struct sup *s, const struct sup_slot *slot);
 /* state.c: a file beside the control socket that is mapped by the supervisor: who the keepers are and which of their
  * descriptors are which, for the next supervisor; behind it the metrics, which the workers share. */
 int sup_state_new(struct sup *s);
+/* What the workers of a pool know of its upstreams: WEIR_UPSTREAMS_MAX of them, shared. */
+struct weir_up_shared *sup_state_upstreams(const struct sup *s, uint16_t pool);
 void sup_state_free(struct sup *s, bool is_over); /* is_over: removes the file */
 void sup_state_note_slot(struct sup *s, uint32_t number);
 

@@ -40,8 +40,10 @@ struct weir_up_set *weir_up_set_free(struct weir_up_set *s)
 
 	if (!s)
 		return NULL;
-	if (s->servers)
+	if (s->servers) {
+		weir_up_check_end(s);
 		weir_up_expire(s, 0, true);
+	}
 	for (c = s->spare; c; c = next) {
 		next = c->next;
 		free(c);
@@ -50,6 +52,13 @@ struct weir_up_set *weir_up_set_free(struct weir_up_set *s)
 	free(s->own);
 	free(s);
 	return NULL;
+}
+
+const char *weir_up_state_name(enum weir_up_state s)
+{
+	static const char *const names[] = { "ready", "resting", "down" };
+
+	return names[s];
 }
 
 enum weir_up_state weir_up_shared_state(const struct weir_up_shared *s, uint64_t now_ms)
@@ -61,28 +70,28 @@ enum weir_up_state weir_up_shared_state(const struct weir_up_shared *s, uint64_t
 
 /* Counts failures within fail_timeout; with the last one that is allowed the server rests. Two
  * workers that fail at the same moment may count one too few: it is an estimate anyway. */
-static void note_failure(const struct weir_conf_proxy *conf, struct weir_up_shared *s, uint64_t now_ms)
+static bool note_failure(const struct weir_conf_proxy *conf, struct weir_up_shared *s, uint64_t now_ms)
 {
 	uint64_t since = __atomic_load_n(&s->fails_since_ms, __ATOMIC_RELAXED);
 
 	__atomic_add_fetch(&s->failures, 1, __ATOMIC_RELAXED);
 	if (conf->max_fails == 0)
-		return;
+		return false;
 	if (now_ms >= since + conf->fail_ms) {
 		__atomic_store_n(&s->fails_since_ms, now_ms, __ATOMIC_RELAXED);
 		__atomic_store_n(&s->fails, 0, __ATOMIC_RELAXED);
 	}
 	if (__atomic_add_fetch(&s->fails, 1, __ATOMIC_RELAXED) < conf->max_fails)
-		return;
+		return false;
 	__atomic_store_n(&s->rests_until_ms, now_ms + conf->fail_ms, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->fails, 0, __ATOMIC_RELAXED);
+	return true;
 }
 
-void weir_up_done(struct weir_up_set *s, struct weir_up_server *server, bool has_failed, uint64_t now_ms)
+bool weir_up_done(struct weir_up_set *s, struct weir_up_server *server, bool has_failed, uint64_t now_ms)
 {
 	pthread_mutex_lock(&s->lock);
 	server->active--;
 	pthread_mutex_unlock(&s->lock);
-	if (has_failed)
-		note_failure(s->conf, server->shared, now_ms);
+	return has_failed && note_failure(s->conf, server->shared, now_ms);
 }

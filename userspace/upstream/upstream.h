@@ -34,6 +34,8 @@ enum weir_up_state {
 };
 enum weir_up_state weir_up_shared_state(const struct weir_up_shared *s, uint64_t now_ms);
 
+const char *weir_up_state_name(enum weir_up_state s);
+
 struct weir_up_server;
 
 /* A connection to a server. Its memory stays what it is after it was closed, so that a late epoll
@@ -49,6 +51,17 @@ struct weir_up_conn {
 	struct weir_up_conn *next, *prev;
 };
 
+/* A health check that is under way. */
+struct weir_up_check {
+	bool is_running;
+	bool is_sent;
+	int fd;
+	uint64_t deadline_ms;
+	size_t n;
+	size_t scanned;
+	char bytes[4096]; /* the request, then the answer */
+};
+
 struct weir_up_server {
 	/* fixed after init */
 	const struct weir_conf_upstream *conf;
@@ -60,6 +73,8 @@ struct weir_up_server {
 	long turn;		   /* smooth weighted round robin */
 	struct weir_up_conn *idle; /* the last one used first */
 	unsigned idle_count;
+	/* whoever calls weir_up_check() */
+	struct weir_up_check check;
 };
 
 struct weir_up_set {
@@ -68,6 +83,9 @@ struct weir_up_set {
 	struct weir_up_server *servers;
 	size_t count;
 	struct weir_up_shared *own; /* when the caller shares none */
+	/* a health check has made a server's state another; `why` is NULL when it is ready. NULL: nobody is told */
+	void (*on_change)(void *arg, const struct weir_up_server *server, const char *why);
+	void *on_change_arg;
 	pthread_mutex_t lock;
 	/* under lock */
 	struct weir_up_conn *spare;
@@ -87,8 +105,8 @@ uint64_t weir_up_hash(struct weir_str key);
  * there is none left to ask. */
 struct weir_up_server *weir_up_pick(struct weir_up_set *s, uint64_t hash, uint64_t tried, uint64_t now_ms,
 				    bool *ret_is_busy);
-/* The request is over for this server. */
-void weir_up_done(struct weir_up_set *s, struct weir_up_server *server, bool has_failed, uint64_t now_ms);
+/* The request is over for this server. True: with this failure it begins to rest. */
+bool weir_up_done(struct weir_up_set *s, struct weir_up_server *server, bool has_failed, uint64_t now_ms);
 
 /* An idle connection, now `user`'s; NULL: there is none. */
 struct weir_up_conn *weir_up_conn_take(struct weir_up_set *s, struct weir_up_server *server, void *user);
@@ -105,5 +123,16 @@ void weir_up_conn_close(struct weir_up_set *s, struct weir_up_conn *c);
 void *weir_up_conn_stray(struct weir_up_set *s, struct weir_up_conn *c);
 /* Closes what was idle for too long; all of them at the end. */
 void weir_up_expire(struct weir_up_set *s, uint64_t now_ms, bool is_all);
+
+/* --- health --- */
+
+/* Begins and continues health checks; to be called now and then by one thread, never waits. Without health_path there
+ * is nothing to do. */
+void weir_up_check(struct weir_up_set *s, uint64_t now_ms);
+/* Drops what is under way. */
+void weir_up_check_end(struct weir_up_set *s);
+/* Counts the result of a check: health_fall failures in a row make a server down, health_rise successes ready again.
+ * True: its state has changed. */
+bool weir_up_note_check(const struct weir_conf_proxy *conf, struct weir_up_shared *s, bool is_ok);
 
 #endif

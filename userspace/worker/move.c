@@ -100,4 +100,6 @@ void wrk_move_all(struct wrk_worker *w)
 		(void)poll(NULL, 0, ROUND_MS);
 		now = weir_now_ms();
 	}
+	if (w->module)
+		weir_module_thread_fini(w->module, &t->module);
 }

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 
 #define EVENTS 16 /* that a thread takes at a time */
 #define END_MS 10
@@ -48,6 +49,18 @@ static void choose_servers(struct wrk_worker *w)
 	r->conf.max_fails = 0;
 }
 
+/* A health check has changed a server's state. */
+static void on_health(void *arg, const struct weir_up_server *server, const char *why)
+{
+	const struct wrk_worker *w = arg;
+
+	if (why)
+		weir_warn("pool '%s': upstream %s is down: %u health checks in a row failed, at last %s",
+			  w->setup->pool->name, server->conf->text, w->setup->pool->proxy.health_fall, why);
+	else
+		weir_info("pool '%s': upstream %s is ready again", w->setup->pool->name, server->conf->text);
+}
+
 int wrk_relay_init(struct wrk_worker *w)
 {
 	struct wrk_relay *r = &w->relay;
@@ -65,9 +78,12 @@ int wrk_relay_init(struct wrk_worker *w)
 	r->all = calloc(WRK_EXCHANGES_MAX, sizeof(struct wrk_exchange *));
 	if (!r->all)
 		return -ENOMEM;
-	error = weir_up_set_new(&r->conf, NULL, &r->upstreams);
+	/* of its program a slot tells nobody: each has its own */
+	error = weir_up_set_new(&r->conf, w->base->program.bytes ? NULL : w->setup->upstreams, &r->upstreams);
 	if (error < 0)
 		return error;
+	r->upstreams->on_change = on_health;
+	r->upstreams->on_change_arg = w;
 	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (r->epoll_fd < 0 || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, w->base->epoll_fd, &e) < 0)
 		return -errno;
@@ -194,6 +210,15 @@ void relay_free(struct wrk_exchange *x)
 
 /* --- who has it --- */
 
+/* Tunnels have no end of their own: a worker that drains ends them before it would be killed. */
+static bool is_time_to_leave(const struct wrk_worker *w, uint64_t now_ms)
+{
+	uint64_t limit = w->setup->pool->shutdown_ms;
+
+	return __atomic_load_n(&w->is_draining, __ATOMIC_ACQUIRE) &&
+	       now_ms >= w->drain_ms + limit - limit / RELAY_TUNNEL_PART;
+}
+
 /* False: it has ended. */
 static bool step(struct wrk_exchange *x)
 {
@@ -209,6 +234,10 @@ static bool step(struct wrk_exchange *x)
 		x->client_reads = true;
 	if (events & RELAY_CLIENT_END)
 		x->client_ended = true;
+	if ((events & RELAY_CLIENT_END) && !relay_look_for_client(x))
+		return false;
+	if ((events & RELAY_TICK) && x->is_tunnel && is_time_to_leave(x->w, now))
+		return relay_abort(x, false);
 	do {
 		has_moved = false;
 		if (!relay_connect(x, &has_moved) || !relay_pull_client(x, &has_moved) ||
@@ -339,16 +368,19 @@ void wrk_relay_sweep(struct wrk_worker *w, uint64_t now_ms)
 	struct wrk_relay *r = &w->relay;
 	/* acquire: pairs with the release in more() */
 	unsigned i, count = __atomic_load_n(&r->count, __ATOMIC_ACQUIRE);
+	bool is_last = is_time_to_leave(w, now_ms);
 
 	if (!r->codec)
 		return;
 	for (i = 0; i < count; i++) {
 		uint64_t wake_ms = __atomic_load_n(&r->all[i]->wake_ms, __ATOMIC_RELAXED);
 
-		if (wake_ms && now_ms >= wake_ms)
+		if ((wake_ms && now_ms >= wake_ms) || is_last)
 			relay_kick(r->all[i], RELAY_TICK);
 	}
 	weir_up_expire(r->upstreams, now_ms, false);
+	if (!__atomic_load_n(&w->is_draining, __ATOMIC_RELAXED))
+		weir_up_check(r->upstreams, now_ms);
 	if (__atomic_load_n(&r->active, __ATOMIC_RELAXED) > 0)
 		weir_metrics_set(w->setup->metrics, last_request_ms, now_ms);
 }

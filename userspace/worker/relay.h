@@ -26,6 +26,7 @@
 #define RELAY_BUF_BYTES (64u << 10)
 #define RELAY_ROOM_BYTES (32u << 10) /* that `out` has before a response is read on: for the longest head */
 #define RELAY_WATCH_MS 1000	     /* after which it is asked whether the client is still there */
+#define RELAY_TUNNEL_PART 4 /* of shutdown_time_limit that tunnels leave to the worker's end */
 #define RELAY_AGAIN_MS 20	     /* until a full Unix socket is tried again */
 
 _Static_assert(WEIR_CODEC_HEAD_BYTES + WRK_IN_BYTES + WEIR_CODEC_FRAME_BYTES <= RELAY_BUF_BYTES, "a head, and a slot");
@@ -193,6 +194,8 @@ void relay_leave(struct wrk_exchange *x, bool has_failed, bool keeps);
 bool relay_pull_client(struct wrk_exchange *x, bool *ret_moved);
 bool relay_push_up(struct wrk_exchange *x, bool *ret_moved);
 void relay_watch_client(struct wrk_exchange *x);
+/* A client that has gone needs no answer, and the upstream no longer works for it. */
+bool relay_look_for_client(struct wrk_exchange *x);
 
 /* relay_response.c */
 bool relay_pull_up(struct wrk_exchange *x, bool *ret_moved);

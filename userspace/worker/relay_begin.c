@@ -95,7 +95,7 @@ unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct 
 		.script = script,
 	};
 	const struct weir_codec *codec = t->w->relay.codec;
-	uint64_t body_max = (uint64_t)call.pool->proxy.request_body_max_kb << 10;
+	uint64_t body_max = (uint64_t)call.pool->module.request_body_max_kb << 10;
 	struct wrk_exchange *x;
 	struct weir_buf head;
 	unsigned status;

@@ -145,7 +145,7 @@ static bool is_wanted(const struct wrk_exchange *x)
 
 bool relay_pull_client(struct wrk_exchange *x, bool *ret_moved)
 {
-	uint64_t max = (uint64_t)x->w->setup->pool->proxy.request_body_max_kb << 10;
+	uint64_t max = (uint64_t)x->w->setup->pool->module.request_body_max_kb << 10;
 	int r;
 
 	while (is_wanted(x) && has_room(x)) {
@@ -233,4 +233,18 @@ bool relay_push_up(struct wrk_exchange *x, bool *ret_moved)
 		(void)shutdown(x->up->fd, SHUT_WR);
 	}
 	return true;
+}
+
+bool relay_look_for_client(struct wrk_exchange *x)
+{
+	char byte;
+	ssize_t n;
+
+	/* while it sends, or we do, a read or a write tells */
+	if (!x->client_ended || !x->is_body_done || x->is_tunnel || x->is_reply_done || x->conn->in_bytes > 0)
+		return true;
+	n = recv(client_fd(x), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n > 0 || (n < 0 && errno == EAGAIN))
+		return true;
+	return relay_abort(x, true);
 }

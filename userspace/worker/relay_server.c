@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 
 bool relay_watch_up(struct wrk_exchange *x, bool for_writing)
 {
@@ -36,8 +37,9 @@ void relay_leave(struct wrk_exchange *x, bool has_failed, bool keeps)
 	else if (x->up)
 		weir_up_conn_close(set, x->up);
 	x->up = NULL;
-	if (x->server)
-		weir_up_done(set, x->server, has_failed, now);
+	if (x->server && weir_up_done(set, x->server, has_failed, now))
+		weir_warn("pool '%s': upstream %s has failed %u times and rests for %u ms", x->w->setup->pool->name,
+			  x->server->conf->text, set->conf->max_fails, set->conf->fail_ms);
 	x->server = NULL;
 	x->is_connecting = x->is_up_watched = x->is_up_broken = false;
 	x->up_reads = x->up_ended = false;

@@ -27,13 +27,23 @@ void wrk_count_answer(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned 
 		weir_metrics_add(m, responses_5xx, 1);
 }
 
-/* Sends t->resp. `has_more`: the client has sent, or may still send, something behind this request's head. */
-static enum wrk_next finish(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool has_more)
+enum wrk_next wrk_request_sent(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool has_more)
+{
+	wrk_count_answer(t->w->setup->metrics, c, t->resp.status);
+	weir_response_reset(&t->resp);
+	if (!is_keep_alive && !has_more) {
+		wrk_conn_close(t->w, c);
+		return WRK_NEXT_GONE;
+	}
+	return is_keep_alive ? WRK_NEXT_IDLE : wrk_conn_linger(t->w, c);
+}
+
+enum wrk_next wrk_request_finish(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool has_more)
 {
 	int r = wrk_send_response(t, c, is_keep_alive, is_keep_alive && !has_more);
 
-	wrk_count_answer(t->w->setup->metrics, c, t->resp.status);
 	if (r == -EAGAIN) {
+		wrk_count_answer(t->w->setup->metrics, c, t->resp.status);
 		r = wrk_pending_new(t, c, weir_response_bytes(&t->resp), is_keep_alive, has_more);
 		weir_response_reset(&t->resp);
 		if (r == 0)
@@ -41,19 +51,15 @@ static enum wrk_next finish(struct wrk_thread *t, struct wrk_conn *c, bool is_ke
 		wrk_conn_reset(t->w, c);
 		return WRK_NEXT_GONE;
 	}
-	weir_response_reset(&t->resp);
-	if (r < 0 || (!is_keep_alive && !has_more)) {
-		wrk_conn_close(t->w, c);
-		return WRK_NEXT_GONE;
-	}
-	return is_keep_alive ? WRK_NEXT_IDLE : wrk_conn_linger(t->w, c);
+	/* a connection that failed is closed */
+	return wrk_request_sent(t, c, r == 0 && is_keep_alive, r == 0 && has_more);
 }
 
 enum wrk_next wrk_request_refuse(struct wrk_thread *t, struct wrk_conn *c, unsigned status)
 {
 	weir_metrics_add(t->w->setup->metrics, bad_requests, 1);
 	weir_response_error(&t->resp, &t->req, status, t->req.why, NULL, none);
-	return finish(t, c, false, true);
+	return wrk_request_finish(t, c, false, true);
 }
 
 /* RFC 9110 10.1.1. False: the answer will be final, and whether the client sends the body then is anybody's guess. */
@@ -77,6 +83,7 @@ static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_c
 		.prefix = { prefix->path, strlen(prefix->path) },
 		.head = { rest.p, t->req.head_bytes },
 		.endpoint = c->endpoint,
+		.flow = &c->key,
 	};
 
 	if (t->w->is_debug)
@@ -124,7 +131,7 @@ static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const str
 	} else {
 		weir_response_error(&t->resp, &t->req, 400, "No URL prefix matches.", NULL, none);
 	}
-	return finish(t, c, false, true);
+	return wrk_request_finish(t, c, false, true);
 }
 
 /* For the keeper, should this request end us. */
@@ -152,7 +159,7 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 	if (__atomic_load_n(&t->w->is_pressed, __ATOMIC_RELAXED) && wrk_request_is_stale(t->w, c)) {
 		wrk_limit_note(t->w, WRK_LIMIT_APP_POOL);
 		weir_response_error(&t->resp, req, 503, "AppPoolTimer", "Retry-After", WEIR_STR("1"));
-		return finish(t, c, false, true);
+		return wrk_request_finish(t, c, false, true);
 	}
 	if (req->form == WEIR_TARGET_ASTERISK) {
 		struct weir_head_marks marks;
@@ -165,6 +172,8 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 					 req->host.n, req->path.p, req->path.n);
 		if (!prefix || prefix->pool != setup->pool->id)
 			return hand_on(t, c, prefix, rest);
+		if (t->w->module)
+			return wrk_module_handle(t, c, prefix, rest);
 		if (pass_or_answer(t, c, prefix, rest))
 			return WRK_NEXT_GONE;
 	}
@@ -174,7 +183,7 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 		is_keep_alive = false;
 	if (is_keep_alive && is_last && !has_body)
 		wrk_ticket_offer(t->w, c, weir_response_bytes(&t->resp));
-	next = finish(t, c, is_keep_alive, has_body || !is_last);
+	next = wrk_request_finish(t, c, is_keep_alive, has_body || !is_last);
 	if ((next != WRK_NEXT_IDLE && next != WRK_NEXT_PENDING) || !is_keep_alive || !has_body)
 		return next;
 	c->phase = WRK_PHASE_BODY;

@@ -120,12 +120,11 @@ static size_t complete_head(struct wrk_thread *t, bool is_keep_alive)
 	return (size_t)r->conn_off + 9;
 }
 
-void wrk_note_sending(struct wrk_conn *c, uint64_t bytes, bool goes_on)
+/* For a successor that finds the connection in flight, see recover.c. */
+static void note_start(struct wrk_conn *c, uint64_t bytes, bool goes_on)
 {
-	if (c->step != WRK_STEP_SENDING)
-		c->sent_start = c->sent;
-	/* an end that is not known is one that was not reached */
-	c->sent_goal = bytes > 0 ? c->sent + (uint32_t)bytes : c->sent_start - 1;
+	c->sent_start = c->sent;
+	c->sent_goal = c->sent + (uint32_t)bytes;
 	c->goes_on = goes_on;
 	/* release: to another process, which sees what a dead thread has stored in this order */
 	__atomic_store_n(&c->step, WRK_STEP_SENDING, __ATOMIC_RELEASE);
@@ -147,8 +146,36 @@ int wrk_send_response(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_ali
 		out->parts[out->count++] = resp->parts[i];
 		bytes += resp->parts[i].bytes;
 	}
-	wrk_note_sending(c, bytes, goes_on);
+	note_start(c, bytes, goes_on);
 	return wrk_out_send(t->w, c, out);
+}
+
+uint64_t wrk_send_begin(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive)
+{
+	uint64_t bytes = complete_head(t, is_keep_alive);
+
+	t->todo.at = 0;
+	t->todo.count = 1;
+	t->todo.parts[0] = (struct weir_part){ .mem = t->out, .fd = -1, .bytes = bytes };
+	note_start(c, bytes, false);
+	wrk_send_more(c, bytes, false, false);
+	return bytes;
+}
+
+void wrk_send_more(struct wrk_conn *c, uint64_t bytes, bool is_last, bool goes_on)
+{
+	c->goes_on = false;
+	/* Before the last piece: what can never have been sent. */
+	c->sent_goal = is_last ? c->sent + (uint32_t)bytes : c->sent_start - 1;
+	/* release: as in note_start() */
+	__atomic_store_n(&c->goes_on, goes_on, __ATOMIC_RELEASE);
+}
+
+void wrk_note_sending(struct wrk_conn *c, uint64_t bytes, bool goes_on)
+{
+	if (c->step != WRK_STEP_SENDING)
+		note_start(c, bytes, false);
+	wrk_send_more(c, bytes, bytes > 0, goes_on);
 }
 
 int wrk_send_text(struct wrk_thread *t, struct wrk_conn *c, struct weir_str text)

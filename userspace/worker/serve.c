@@ -82,11 +82,12 @@ static enum wrk_next process(struct wrk_thread *t, struct wrk_conn *c, const cha
 		if (r == -EAGAIN)
 			break;
 		c->is_partial = false;
+		t->body_taken = 0;
 		next = r > 0 ? wrk_request_refuse(t, c, (unsigned)r) :
 			       wrk_request_handle(t, c, (struct weir_str){ bytes + at, count - at });
 		if (next == WRK_NEXT_GONE || c->phase == WRK_PHASE_LINGER)
 			return next;
-		at += r > 0 ? count - at : t->req.head_bytes;
+		at += r > 0 ? count - at : t->req.head_bytes + t->body_taken;
 		if (at < count && next != WRK_NEXT_PENDING)
 			__atomic_store_n(&c->step, WRK_STEP_TAKEN, __ATOMIC_RELEASE);
 	}

@@ -130,4 +130,6 @@ void wrk_sweep_all(struct wrk_worker *w)
 		if (t)
 			wrk_serve_rest(t);
 	}
+	if (t && w->module)
+		weir_module_thread_fini(w->module, &t->module);
 }

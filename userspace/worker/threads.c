@@ -80,6 +80,8 @@ static bool leave(struct wrk_thread *t, bool is_end)
 	pthread_mutex_unlock(&w->threads_lock);
 	if (!goes)
 		return false;
+	if (w->module)
+		weir_module_thread_fini(w->module, &t->module);
 	free(t);
 	/* release: what this thread did is seen by who counts to zero */
 	__atomic_sub_fetch(&w->threads_running, 1, __ATOMIC_RELEASE);

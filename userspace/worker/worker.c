@@ -15,8 +15,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-/* Any thread that is free takes it: the keeper sees that requests would be served. */
-static void answer_ping(struct wrk_worker *w)
+void wrk_ping_answer(struct wrk_worker *w)
 {
 	struct weir_metrics_slot *m = w->setup->metrics;
 	uint64_t one;
@@ -43,7 +42,7 @@ void wrk_dispatch(struct wrk_thread *t, uint64_t tag, uint32_t events)
 		wrk_pass_receive(t);
 		break;
 	case WRK_SOURCE_PING:
-		answer_ping(t->w);
+		wrk_ping_answer(t->w);
 		break;
 	}
 }
@@ -318,15 +317,21 @@ static int run(struct wrk_worker *w)
 	r = wrk_relay_init(w);
 	if (r < 0)
 		return weir_err(r, "cannot prepare the upstreams of pool '%s'", w->setup->pool->name);
-	r = wrk_sandbox_syscalls(w->relay.codec != NULL);
+	r = wrk_sandbox_syscalls(w->setup->pool->handler == WEIR_HANDLER_MODULE ? w->setup->pool->module.sandbox :
+										    WEIR_SANDBOX_STRICT,
+				 w->relay.codec != NULL);
 	if (r < 0)
 		return weir_err(r, "cannot install the system call filter");
+	r = wrk_module_init(w);
+	if (r < 0)
+		return r;
 	r = wrk_table_enter(&b->table, b->generation, b->has_elder);
 	if (r < 0)
 		return weir_err(r, "too many workers share the slot");
 	r = serve(w);
 	weir_static_free(w->files);
 	weir_fastcgi_free(w->fastcgi);
+	weir_module_free(w->module);
 	wrk_table_leave(&b->table, b->generation);
 	close(w->pump.epoll_fd);
 	wrk_relay_fini(w);

@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "metrics/metrics.h"
 #include "route/route.h"
+#include "upstream/upstream.h"
 
 struct wrk_listener {
 	int fd;		   /* listening, non-blocking, in the endpoint's SO_REUSEPORT group */
@@ -55,6 +56,7 @@ struct wrk_setup {
 	int queue_fd;			      /* this pool's struct weir_queue, to be mapped; -1: without XDP */
 	uint64_t cache_secret[2];
 	struct weir_metrics_slot *metrics;    /* shared with the supervisor */
+	struct weir_up_shared *upstreams;     /* shared likewise, one for each upstream of the pool; NULL: none */
 	int wake_fd;			      /* eventfd of the supervisor: look at the metrics; <= 0: none */
 	int clock_fd;			      /* weir_clock, mapped by the keeper alone; <= 0: without XDP */
 	const char *cgroup;		      /* of this slot, joined by the keeper; NULL: none */

@@ -18,6 +18,7 @@
 #include "handlers/debug.h"
 #include "handlers/fastcgi.h"
 #include "handlers/handler.h"
+#include "handlers/module.h"
 #include "handlers/static.h"
 #include "http/http.h"
 #include "worker/worker.h"
@@ -200,6 +201,8 @@ struct wrk_thread {
 	unsigned fresh_count;
 	struct wrk_pending *pending; /* of the response that was just begun */
 	struct wrk_out todo;
+	size_t body_taken; /* bytes behind the request's head that its handler has eaten */
+	struct weir_module_thread module;
 	struct weir_request req;
 	struct weir_response resp;
 	char in[WRK_IN_BYTES];
@@ -254,6 +257,8 @@ struct wrk_worker {
 	struct weir_fastcgi *fastcgi; /* NULL: another handler */
 	struct weir_static *files; /* NULL: the root cannot be opened, or is_debug */
 	bool is_debug;		   /* the debug handler serves, not files */
+	struct weir_module_conf module_conf;
+	struct weir_worker *module; /* NULL: another handler serves */
 	struct weir_addr *locals;  /* of each listener; zero when it is a wildcard */
 	struct weir_ticket *tickets; /* the pool's, shared; NULL: never offer */
 	struct weir_queue *queue;    /* likewise; NULL: without XDP */
@@ -401,10 +406,27 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 /* Answers a head that cannot be parsed, and ends the connection. */
 enum wrk_next wrk_request_refuse(struct wrk_thread *t, struct wrk_conn *c, unsigned status);
 
+/* After t->resp was sent to its end: what becomes of the connection. `has_more`: the client has sent, or may still send,
+ * something behind this request's head. */
+enum wrk_next wrk_request_sent(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool has_more);
+/* Sends t->resp first. */
+enum wrk_next wrk_request_finish(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool has_more);
+
+/* module.c */
+/* -errno: said already. */
+int wrk_module_init(struct wrk_worker *w);
+/* One request of a module; `rest` as in wrk_request_handle(). */
+enum wrk_next wrk_module_handle(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+				struct weir_str rest);
+
 /* send.c */
 /* Sends t->resp. `goes_on`: nothing of the client's is left to do after it. -EAGAIN: the socket is full, the rest is in
  * t->todo. Other -errno: the connection is of no more use. */
 int wrk_send_response(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool goes_on);
+/* For a response that is sent piece by piece (stream.c): the head of t->resp, completed, to t->todo. Returns its bytes. */
+uint64_t wrk_send_begin(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive);
+/* Notes that so many bytes more will be sent, for a successor that finds the connection in flight. */
+void wrk_send_more(struct wrk_conn *c, uint64_t bytes, bool is_last, bool goes_on);
 /* -EAGAIN: nothing was sent. */
 int wrk_send_text(struct wrk_thread *t, struct wrk_conn *c, struct weir_str text);
 /* As much as the socket takes: 0: all is out, -EAGAIN: there is more, other -errno. */
@@ -482,6 +504,8 @@ void wrk_recover(struct wrk_worker *w);
 void wrk_recover_dead(struct wrk_worker *w, uint32_t generation);
 
 /* worker.c */
+/* For the keeper's ping: by any thread that is free, or waits for a client. */
+void wrk_ping_answer(struct wrk_worker *w);
 void wrk_dispatch(struct wrk_thread *t, uint64_t tag, uint32_t events);
 /* Serves whatever waits until nothing does; new connections only for WRK_BACKLOG_MS of a drain. */
 void wrk_serve_rest(struct wrk_thread *t);
@@ -490,8 +514,8 @@ void wrk_worker_main(const struct wrk_base *base) __attribute__((noreturn));
 /* sandbox.c */
 /* Takes the pool's identity and gives up every capability. */
 int wrk_sandbox_identity(uid_t uid, gid_t gid);
-/* Leaves the calling thread, and those it starts, the system calls that a worker needs; connections to others only
- * if it `has_upstreams`. */
-int wrk_sandbox_syscalls(bool has_upstreams);
+/* Leaves the calling thread, and those it starts, the system calls that a worker needs, or a module besides; connections
+ * to others only if it `has_upstreams`, or is a module's. */
+int wrk_sandbox_syscalls(enum weir_sandbox sandbox, bool has_upstreams);
 
 #endif

@@ -297,3 +297,45 @@ def test_request_goes_on_to_the_pool_of_its_url(weir, netns, upstream, client):
         status, _, body = it.get(path, method="POST", body=b"%d" % n * 1000)
         assert status == 200 and body.startswith(b"POST " + path.encode()) and body.endswith(b"%d" % n * 1000)
     assert len(one.requests) == len(two.requests) == 5
+
+
+def test_client_that_goes_away_frees_the_upstream(proxy, client):
+    ended = threading.Event()
+
+    def serve(_, line):
+        line.read()
+        line.file.read()
+        ended.set()
+
+    weir = proxy(serve)
+    it = client()
+    it.request("/poll")
+    wait_for("the upstream has it", lambda: weir.upstream.lines)
+    it.close()
+    assert ended.wait(10)
+
+
+def test_unix_socket_with_a_full_queue_is_waited_for(proxy, client, upstream, folder):
+    up = upstream(echo, path=folder / "full.sock", backlog=0, accepts=False)
+    proxy(up)
+    many = [client().request("/") for _ in range(8)]
+    time.sleep(0.2)  # most of them find the queue full meanwhile; the test is that this is no failure
+    up.accept()
+    assert [it.response()[0] for it in many] == [200] * 8
+
+
+def test_tunnel_is_ended_before_a_recycled_worker_is_killed(proxy, client):
+    def serve(_, line):
+        line.read()
+        line.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+        line.file.read()
+
+    weir = proxy(serve, lines="shutdown_time_limit = 2s")
+    old = worker_pid(weir)
+    it = client()
+    it.request("/", fields="Connection: upgrade\r\nUpgrade: x\r\n")
+    assert it.head()[0] == 101
+    weir.command("pool", "recycle", "app")
+    assert it.is_closed()
+    wait_for("the old worker ends", lambda: not os.path.exists(f"/proc/{old}"))
+    assert "killed" not in weir.log and weir_pool(weir)["crashes"] == 0

@@ -83,7 +83,7 @@ class Line:
 class Upstream:
     """serve(line) is called in a thread of its own for each connection; `address` is for a configuration."""
 
-    def __init__(self, netns, serve, path=None, port=None, backlog=512):
+    def __init__(self, netns, serve, path=None, port=None, backlog=512, accepts=True):
         self.serve, self.lines, self.requests, self.path = serve, [], [], path
         self.lock, self.ended = threading.Lock(), False
         if path:
@@ -99,6 +99,10 @@ class Upstream:
             self.listener.bind(("127.0.0.1", port or 0))
             self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
         self.listener.listen(backlog)
+        if accepts:
+            self.accept()
+
+    def accept(self):
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):

@@ -12,4 +12,6 @@ Test(status, every_status_that_is_sent_has_a_reason)
 	for (i = 0; i < sizeof(sent) / sizeof(sent[0]); i++)
 		cr_expect_str_neq(weir_status_reason(sent[i]), "Unknown", "%u", sent[i]);
 	cr_expect_str_eq(weir_status_reason(299), "Unknown");
+	cr_expect_str_eq(weir_status_reason(599), "Unknown");
+	cr_expect_str_eq(weir_status_reason(303), "See Other");
 }

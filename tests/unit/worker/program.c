@@ -20,15 +20,50 @@ static void reply(int fd, const char *text)
 	dprintf(fd, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(text), text);
 }
 
+static volatile sig_atomic_t is_over;
+
+static void on_term(int number)
+{
+	(void)number;
+	is_over = 1;
+}
+
+/* SIGTERM comes while we wait, and at no other time: it finishes what it has accepted. */
+static int next_client(void)
+{
+	struct pollfd listener = { .fd = 3, .events = POLLIN };
+	sigset_t none;
+	int fd = -1;
+
+	sigemptyset(&none);
+	while (fd < 0 && !is_over) {
+		(void)ppoll(&listener, 1, NULL, &none);
+		fd = is_over ? -1 : accept(3, NULL, NULL);
+	}
+	return fd;
+}
+
+static void take_signals(void)
+{
+	sigset_t term;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGTERM, on_term);
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &term, NULL);
+	(void)fcntl(3, F_SETFL, O_NONBLOCK);
+}
+
 static void serve(void)
 {
 	char bytes[512], text[256];
 	int fd;
 
-	(void)signal(SIGPIPE, SIG_IGN);
+	take_signals();
 	printf("a line\nand half");
 	fflush(stdout);
-	while ((fd = accept(3, NULL, NULL)) >= 0) {
+	while ((fd = next_client()) >= 0) {
 		ssize_t n = recv(fd, bytes, sizeof(bytes) - 1, 0);
 
 		bytes[n > 0 ? n : 0] = '\0';
@@ -48,7 +83,7 @@ __attribute__((constructor)) static void become_the_program(void)
 	if (!getenv("WEIR_TEST_PROGRAM"))
 		return;
 	serve();
-	_exit(3);
+	_exit(0);
 }
 
 /* --- the tests --- */

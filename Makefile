@@ -15,7 +15,8 @@ CFLAGS ?= -O2 -g
 HOST_CFLAGS = $(CFLAGS) $(WARN) -Wmissing-prototypes -D_GNU_SOURCE -Iinclude -Iuserspace -I$(BUILD) -pthread \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 BPF_CFLAGS = -O2 -g -target bpf -mcpu=v3 $(WARN) -Wimplicit-int-conversion -Iinclude -I. -Ibpf
-LDLIBS = -lbpf -lelf -lz -lconfuse -ljansson -lseccomp -lcap-ng -lsystemd -lncursesw -ltinfo -lm -pthread -rdynamic -ldl
+LDLIBS = -lbpf -lelf -lz -lconfuse -ljansson -lseccomp -lcap-ng -lsystemd -lncursesw -ltinfo -lm -lpcre2-8 -lbrotlienc \
+	-lzstd -lcrypt -lmd -pthread -rdynamic -ldl
 
 LLHTTP = /usr/share/llhttp
 LLHTTP_OBJ = $(patsubst %,$(BUILD)/llhttp/%.o,api http llhttp)

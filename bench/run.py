@@ -13,11 +13,13 @@ import subprocess
 import sys
 import tempfile
 
-from harness import netns, procs, report
+from harness import netns, procs, progress, report
 from harness.servers import NAMES
-from scenarios import memory, nanoseconds, wrk, xdp
+from scenarios import curves, memory, nanoseconds, proxy, wrk, xdp
 
-SCENARIOS = {**dict.fromkeys(wrk.SCENARIOS, wrk.run), "4": xdp.run, "5": nanoseconds.run, "6": memory.run}
+SCENARIOS = {**dict.fromkeys(wrk.SCENARIOS, wrk.run), "4": xdp.run, "5": nanoseconds.run, "6": memory.run,
+             **dict.fromkeys(proxy.SCENARIOS, proxy.run),
+             "curves": curves.run}
 SMALL_BYTES = 100
 WORK = "/var/tmp"
 
@@ -36,9 +38,13 @@ class Bench:
         self.dir = directory
         self.root_a, self.root_b = f"{directory}/root_a", f"{directory}/root_b"
         self.rows, self.errors = [], []
+        self.results = os.path.join(self.here, "results") if args.results else directory
+        self.progress = progress.Bar(len(args.only))
 
     def say(self, text):
+        self.progress.clear()
         print(text, flush=True)
+        self.progress.draw()
 
     @contextlib.contextmanager
     def guard(self, what):
@@ -143,9 +149,11 @@ def main():
             for key in args.only:
                 bench.say(f"scenario {key}")
                 SCENARIOS[key](bench, key)
+                bench.progress.step()
         except KeyboardInterrupt:
             bench.errors.append("interrupted: what follows is not complete")
             args.results = None
+        bench.progress.clear()
         text = report.markdown(bench.rows, bench.errors, about, bench.rounds, bench.seconds)
     print("\n" + text)
     if args.results:

@@ -132,7 +132,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct weir_ticket);
+	__type(value, struct weir_ticket_bucket);
 } weir_type_t SEC(".maps");
 
 struct {
@@ -187,9 +187,9 @@ struct {
 struct weir_tickets_inner {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, WEIR_TICKETS);
+	__uint(max_entries, WEIR_TICKET_BUCKETS);
 	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct weir_ticket));
+	__uint(value_size, sizeof(struct weir_ticket_bucket));
 };
 
 struct {

@@ -2,6 +2,7 @@
 /* weir_sock: sockops. Sees sockets of our endpoints come and go, and with them the kernel's ownership of flows:
  * a hand-over is done when its socket exists; a flow ends with its socket unless XDP took it back. */
 #include "lib/base.h"
+#include "lib/flow.h"
 #include "lib/queue.h"
 #include "maps/endpoint.h"
 #include "maps/flow.h"
@@ -57,7 +58,7 @@ static __always_inline void established(struct bpf_sock_ops *ops, const struct w
 	struct weir_flow born = {};
 	__u64 nxt;
 
-	if (f && f->owner == WEIR_OWNER_XDP && f->flags & WEIR_FLOW_PENDING) {
+	if (flow_is_handed(f)) {
 		nxt = (__u64)f->base_snd << 32 | (f->base_rcv + f->req_bytes);
 		*(volatile __u64 *)&f->rcv_nxt = nxt;
 		f->flags &= (__u8) ~(WEIR_FLOW_PENDING | WEIR_FLOW_CLOSING);
@@ -70,9 +71,11 @@ static __always_inline void established(struct bpf_sock_ops *ops, const struct w
 		born.owner = WEIR_OWNER_KERNEL;
 		born.flags = WEIR_FLOW_NO_SEIZE;
 		born.endpoint = e->id;
+		born.pool = e->pool; /* as weir_steer has it */
 		born.created_ns = bpf_ktime_get_ns();
 		born.seen_ns = born.created_ns;
 		bpf_map_update_elem(&weir_flows, k, &born, BPF_ANY);
+		weir_queue_arrive(e->pool);
 	}
 	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }

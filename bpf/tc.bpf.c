@@ -101,6 +101,8 @@ static __always_inline enum weir_verdict classify(struct __sk_buff *skb, struct 
 	case META_AGAIN:
 		return again(skb, s, f);
 	case META_SEIZE:
+		if (m->flags & META_RESET)
+			return weir_seize_to_reset(skb, s, f);
 		answer_of(&a, m, f, p);
 		return weir_seize(skb, s, f, &a);
 	case META_HANDOVER:

@@ -11,9 +11,10 @@ set -u
 export LC_ALL=C
 
 build="clang llvm libbpf-dev libelf-dev zlib1g-dev libxdp-dev xdp-tools bpftool libcriterion-dev
-	node-llhttp libconfuse-dev libjansson-dev libseccomp-dev libcap-ng-dev libsystemd-dev libncurses-dev media-types iproute2 curl"
+	node-llhttp libconfuse-dev libjansson-dev libseccomp-dev libcap-ng-dev libsystemd-dev libncurses-dev media-types iproute2 curl
+	libpcre2-dev libbrotli-dev libzstd-dev libcrypt-dev libmd-dev"
 test="prometheus chromium chromium-driver python3-selenium zsh fish debhelper dpkg-dev fakeroot python3-pytest python3-scapy wrk tcpdump netcat-openbsd openssl ethtool libclang-rt-dev g++
-	php-fpm gunicorn uvicorn"
+	apache2-utils brotli zstd php-fpm gunicorn uvicorn"
 # where they come from elsewhere than Debian, one package has both
 command -v node >/dev/null || test+=" nodejs"
 command -v npm >/dev/null || test+=" npm"

@@ -38,7 +38,7 @@ class Running:
         return self.stats().get("kernel", {}).get("hits")
 
 
-def fetch(netns, addr, path, seconds=2):
+def fetch(netns, addr, path, seconds=2, port=PORT):
     """One GET over a plain socket; the whole response, b"" when there is none. Linger 0: leaves no TIME_WAIT."""
     own = os.open("/proc/self/ns/net", os.O_RDONLY)
     other = os.open(f"/run/netns/{netns}", os.O_RDONLY) if netns else None
@@ -56,8 +56,8 @@ def fetch(netns, addr, path, seconds=2):
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         data = b""
         try:
-            s.connect((addr, PORT))
-            s.sendall(f"GET {path} HTTP/1.1\r\nHost: {addr}:{PORT}\r\nConnection: close\r\n\r\n".encode())
+            s.connect((addr, port))
+            s.sendall(f"GET {path} HTTP/1.1\r\nHost: {addr}:{port}\r\nConnection: close\r\n\r\n".encode())
             while chunk := s.recv(65536):
                 data += chunk
         except OSError:
@@ -96,9 +96,10 @@ def fill(template, conf, values):
 
 @contextlib.contextmanager
 def nginx(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=2, connections=2048, paths=("/a/small.txt",),
-          **_):
-    conf, log = f"{bench.dir}/{name}.conf", f"{bench.dir}/{name}.log"
-    fill(f"{bench.here}/compare/nginx.conf", conf, {
+          conf="nginx.conf", values=None, **_):
+    """`conf` is a template in compare/, `values` is for it."""
+    template, conf, log = conf, f"{bench.dir}/{name}.conf", f"{bench.dir}/{name}.log"
+    fill(f"{bench.here}/compare/{template}", conf, {**(values or {}),
         "WORKERS": workers, "CONNECTIONS": connections, "DIR": bench.dir, "LISTEN": f"{addr}:{PORT}",
         "ROOT_A": bench.root_a, "ROOT_B": bench.root_b, "SENDFILE": "off" if name == "nginx-nosendfile" else "on"})
     proc = procs.spawn(["nginx", "-c", conf, "-p", bench.dir], netns, cpus, log)
@@ -111,14 +112,14 @@ def nginx(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=2, conne
 
 @contextlib.contextmanager
 def weir(bench, name, addr="127.0.0.1", netns=None, cpus=None, workers=1, interface="lo", attach="auto",
-         cached=True, conf=None, paths=("/a/small.txt",), **_):
-    """With `conf`, a template in compare/; else by options."""
+         cached=True, conf=None, values=None, paths=("/a/small.txt",), **_):
+    """With `conf`, a template in compare/ that `values` is for; else by options."""
     del name
     instance = f"weir-bench-{os.getpid()}"
     control, log = f"{bench.dir}/{instance}.sock", f"{bench.dir}/weir.log"
     cmd = [bench.weir, "run", "--attach", attach, "--interface", interface, "--control", control]
     if conf:
-        fill(f"{bench.here}/compare/{conf}", f"{bench.dir}/weir.conf", {
+        fill(f"{bench.here}/compare/{conf}", f"{bench.dir}/weir.conf", {**(values or {}),
             "LISTEN": f"{addr}:{PORT}", "PORT": PORT, "ROOT_A": bench.root_a, "ROOT_B": bench.root_b,
             "SLOTS": workers, "THREADS": bench.threads})
         cmd += ["-c", f"{bench.dir}/weir.conf"]

@@ -19,6 +19,13 @@ static __always_inline struct weir_flow *weir_flow_find(const struct weir_pkt *p
 	return bpf_map_lookup_elem(&weir_flows, &p->key);
 }
 
+/* Is this flow's socket about to be, or being, made out of a request? Else a socket that comes to be is the kernel's own
+ * doing: weir_steer and weir_sock must agree on it, or the wrong pool's queue would count it. */
+static __always_inline bool flow_is_handed(const struct weir_flow *f)
+{
+	return f && f->owner == WEIR_OWNER_XDP && f->flags & WEIR_FLOW_PENDING;
+}
+
 /* The window field of our segments. */
 static __always_inline __u16 flow_window(const struct weir_flow *f)
 {

@@ -35,16 +35,6 @@ static __always_inline void handover_attrs(const struct weir_flow *f, const stru
 	}
 }
 
-/* One of the pool's worker slots, evenly. */
-static __always_inline __u16 handover_slot(__u32 pool)
-{
-	struct weir_pool *p = bpf_map_lookup_elem(&weir_pools, &pool);
-
-	if (!p || !p->slots)
-		return 0;
-	return (__u16)(p->first_slot + (p->slots > 1 ? bpf_get_prandom_u32() % p->slots : 0));
-}
-
 /* Turns the packet into a socket of the listener. The flow becomes KERNEL when weir_sock sees the socket; until then
  * every repetition of this packet comes here again. */
 static __always_inline enum weir_verdict weir_handover(struct __sk_buff *skb, struct weir_scratch *s,
@@ -77,7 +67,7 @@ static __always_inline enum weir_verdict weir_handover(struct __sk_buff *skb, st
 	f->req_seq = p->seq;
 	f->req_bytes = p->payload_bytes + (p->tcp_flags & WEIR_TCP_FIN ? 1 : 0);
 	f->pool = pool;
-	f->slot = handover_slot(pool);
+	f->slot = weir_pool_slot(pool);
 	handover_attrs(f, p, &attrs);
 	r = bpf_sk_assign_tcp_reqsk(skb, sk, &attrs, sizeof(attrs));
 	bpf_sk_release(skc);
@@ -108,29 +98,16 @@ static __always_inline enum weir_verdict weir_handover_wait(struct __sk_buff *sk
 	return WEIR_VERDICT_TC_WAIT;
 }
 
-/* Rewrites the frame, which by now is our answer, into the RST that removes the kernel's socket: from the client,
- * at exactly the sequence number that it expects (RFC 5961 3). */
-static __always_inline bool seize_reset(struct __sk_buff *skb, struct weir_scratch *s)
+/* Makes the frame a reset, to the client or as if from it. */
+static __always_inline bool seize_put_reset(struct __sk_buff *skb, struct weir_scratch *s, __u32 seq, __u32 ack)
 {
-	struct weir_pkt *p = &s->pkt;
 	struct weir_reply r = {
-		.seq = p->seq,
-		.ack = p->ack,
+		.seq = seq,
+		.ack = ack,
 		.tcp_flags = WEIR_TCP_RST | WEIR_TCP_ACK,
 	};
-	struct weir_addr addr = p->key.client;
-	__be16 port = p->key.client_port;
-	__u32 l2[3] = { p->l2[0], p->l2[1], p->l2[2] };
 	__u32 bytes;
 
-	/* back to the client's direction */
-	p->l2[0] = l2[1] >> 16 | l2[2] << 16;
-	p->l2[1] = l2[2] >> 16 | l2[0] << 16;
-	p->l2[2] = l2[0] >> 16 | l2[1] << 16;
-	p->key.client = p->key.server;
-	p->key.server = addr;
-	p->key.client_port = p->key.server_port;
-	p->key.server_port = port;
 	weir_reply_build(s, &r);
 	bytes = s->out_bytes;
 	if (bpf_skb_change_tail(skb, bytes, 0))
@@ -141,6 +118,26 @@ static __always_inline bool seize_reset(struct __sk_buff *skb, struct weir_scrat
 	if (bytes > WEIR_OUT_MAX)
 		return false;
 	return !bpf_skb_store_bytes(skb, 0, s->out, bytes, BPF_F_RECOMPUTE_CSUM);
+}
+
+/* Rewrites the frame, which by now is our answer, into the RST that removes the kernel's socket: from the client,
+ * at exactly the sequence number that it expects (RFC 5961 3). */
+static __always_inline bool seize_reset(struct __sk_buff *skb, struct weir_scratch *s)
+{
+	struct weir_pkt *p = &s->pkt;
+	struct weir_addr addr = p->key.client;
+	__be16 port = p->key.client_port;
+	__u32 l2[3] = { p->l2[0], p->l2[1], p->l2[2] };
+
+	/* back to the client's direction */
+	p->l2[0] = l2[1] >> 16 | l2[2] << 16;
+	p->l2[1] = l2[2] >> 16 | l2[0] << 16;
+	p->l2[2] = l2[0] >> 16 | l2[1] << 16;
+	p->key.client = p->key.server;
+	p->key.server = addr;
+	p->key.client_port = p->key.server_port;
+	p->key.server_port = port;
+	return seize_put_reset(skb, s, p->seq, p->ack);
 }
 
 /* Takes an idle connection back. Moving the ticket to TAKEN is the claim: worker and tc cannot both succeed. */
@@ -180,6 +177,33 @@ static __always_inline enum weir_verdict weir_seize(struct __sk_buff *skb, struc
 	st = weir_stats_of(lender);
 	if (st)
 		st->seizes++;
+	return seize_reset(skb, s) ? WEIR_VERDICT_TC_SEIZED : WEIR_VERDICT_TC_NO_ROOM;
+}
+
+/* Takes an idle connection back to end it: resets the client, then the kernel's socket. */
+static __always_inline enum weir_verdict weir_seize_to_reset(struct __sk_buff *skb, struct weir_scratch *s,
+							     struct weir_flow *f)
+{
+	struct weir_pkt *p = &s->pkt;
+	struct weir_pool_stats *st;
+	__u32 lender = f->pool, state = 0;
+	struct weir_ticket *t;
+
+	f->flags &= (__u8)~WEIR_FLOW_PENDING;
+	t = weir_ticket_match(f, p, &state);
+	if (!t || f->owner != WEIR_OWNER_KERNEL || f->rcv_nxt != p->seq || f->flags & WEIR_FLOW_CLOSING ||
+	    !weir_ticket_move(t, state, WEIR_TICKET_TAKEN)) {
+		flow_passed(f, p->seq + p->payload_bytes);
+		return WEIR_VERDICT_TC_PASSED;
+	}
+	st = weir_stats_of(lender);
+	if (st)
+		st->seizes++;
+	bpf_map_delete_elem(&weir_flows, &p->key);
+	/* Should this one be lost, what the client sends again is answered with another: nothing is known of it any more. */
+	if (!seize_put_reset(skb, s, p->ack, p->seq))
+		return WEIR_VERDICT_TC_NO_ROOM;
+	(void)bpf_clone_redirect(skb, skb->ifindex, 0);
 	return seize_reset(skb, s) ? WEIR_VERDICT_TC_SEIZED : WEIR_VERDICT_TC_NO_ROOM;
 }
 

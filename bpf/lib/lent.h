@@ -35,6 +35,15 @@ static __always_inline bool lent_seize(struct xdp_md *ctx, struct weir_scratch *
 	return true;
 }
 
+/* Marks the packet for weir_tc to take the connection back and end it: verbosity basic. */
+static __always_inline bool lent_reset(struct xdp_md *ctx, struct weir_scratch *s, struct weir_flow *f)
+{
+	if (!weir_meta_put(ctx, &s->pkt, META_SEIZE, META_RESET, 0, s->req.digest))
+		return false;
+	f->flags |= WEIR_FLOW_PENDING; /* as in lent_seize() */
+	return true;
+}
+
 /* A request at its boundary on an idle connection: seize it for a hit or a refusal, else it goes up and counts. */
 static __always_inline enum weir_verdict lent_request(struct xdp_md *ctx, struct weir_scratch *s,
 						      struct weir_flow *f)
@@ -55,7 +64,12 @@ static __always_inline enum weir_verdict lent_request(struct xdp_md *ctx, struct
 			st->misses++;
 		r->miss = (__u8)a.miss;
 	}
-	if (refusal && queue_verbosity(r->pool) != WEIR_VERBOSITY_BASIC) {
+	if (refusal && queue_verbosity(r->pool) == WEIR_VERBOSITY_BASIC) {
+		if (lent_reset(ctx, s, f)) {
+			weir_count_refusal(r->pool, refusal);
+			return WEIR_VERDICT_REFUSED_SEIZE_RESET;
+		}
+	} else if (refusal) {
 		request_refusal(s, &a, refusal);
 		if (lent_seize(ctx, s, f, &a)) {
 			weir_count_refusal(r->pool, refusal);

@@ -20,6 +20,7 @@ enum meta_kind {
 
 #define META_HEAD 1
 #define META_CLOSE 2
+#define META_RESET 4 /* seize without an answer: the client is reset */
 
 struct weir_meta {
 	__u32 magic;

@@ -17,6 +17,16 @@ static __always_inline struct weir_queue *queue_of(__u32 pool)
 	return inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
 }
 
+/* One of the pool's worker slots, evenly. */
+static __always_inline __u16 weir_pool_slot(__u32 pool)
+{
+	struct weir_pool *p = bpf_map_lookup_elem(&weir_pools, &pool);
+
+	if (!p || !p->slots)
+		return 0;
+	return (__u16)(p->first_slot + (p->slots > 1 ? bpf_get_prandom_u32() % p->slots : 0));
+}
+
 /* A request of this pool was passed up. */
 static __always_inline void weir_queue_arrive(__u32 pool)
 {
@@ -60,38 +70,51 @@ static __always_inline void weir_count_refusal(__u32 pool, __u8 refusal)
 		st->refused[refusal]++;
 }
 
-/* The slot of this connection in a pool's ticket table. */
-static __always_inline struct weir_ticket *weir_ticket_of(const struct weir_flow_key *k, __u32 pool)
-{
-	void *inner = bpf_map_lookup_elem(&weir_tickets, &pool);
-	__u32 index = weir_ticket_index(k);
-
-	return inner ? bpf_map_lookup_elem(inner, &index) : NULL;
-}
-
 static __always_inline bool ticket_is_for(const struct weir_ticket *t, const struct weir_flow_key *k)
 {
 	const __u64 *a = (const __u64 *)&t->key, *b = (const __u64 *)k;
 
-	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3] && a[4] == b[4];
+	return a[4] == b[4] && !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
+}
+
+/* The offer of this connection, if there is one. Gives its state word, read before the key: a slot that is overwritten
+ * meanwhile has another generation, and cannot be moved with this word. The way goes through memory, where the verifier
+ * forgets it: else it walks everything that follows once for each way, and 6.18 gives up at a million instructions. Test:
+ * make verifier. */
+static __always_inline struct weir_ticket *weir_ticket_of(struct weir_pkt *p, __u32 pool, __u32 *ret_state)
+{
+	void *inner = bpf_map_lookup_elem(&weir_tickets, &pool);
+	__u32 index = weir_ticket_bucket(&p->key), i, way;
+	struct weir_ticket_bucket *b;
+
+	b = inner ? bpf_map_lookup_elem(inner, &index) : NULL;
+	if (!b)
+		return NULL;
+	*(volatile __u32 *)&p->ticket_way = WEIR_TICKET_WAYS;
+#pragma clang loop unroll(full)
+	for (i = 0; i < WEIR_TICKET_WAYS; i++) {
+		__u32 state = *(volatile __u32 *)&b->ways[i].state;
+
+		barrier();
+		if ((state & 0xff) == WEIR_TICKET_OFFERED && ticket_is_for(&b->ways[i], &p->key)) {
+			*ret_state = state;
+			*(volatile __u32 *)&p->ticket_way = i;
+			break;
+		}
+	}
+	way = *(volatile __u32 *)&p->ticket_way;
+	return way < WEIR_TICKET_WAYS ? &b->ways[way] : NULL;
 }
 
 /* Does an offer say that this packet's first byte is the next that the worker will read, and that every byte it sent is
  * acknowledged by this packet? Gives the state word to move it with. */
-static __always_inline struct weir_ticket *weir_ticket_match(const struct weir_flow *f,
-							     const struct weir_pkt *p,
+static __always_inline struct weir_ticket *weir_ticket_match(const struct weir_flow *f, struct weir_pkt *p,
 							     __u32 *ret_state)
 {
-	struct weir_ticket *t = weir_ticket_of(&p->key, f->pool);
-	__u32 state;
+	struct weir_ticket *t = weir_ticket_of(p, f->pool, ret_state);
 
-	if (!t)
+	if (!t || f->base_rcv + t->consumed != p->seq || f->base_snd + t->sent != p->ack)
 		return NULL;
-	state = *(volatile __u32 *)&t->state;
-	if ((state & 0xff) != WEIR_TICKET_OFFERED || !ticket_is_for(t, &p->key) ||
-	    f->base_rcv + t->consumed != p->seq || f->base_snd + t->sent != p->ack)
-		return NULL;
-	*ret_state = state;
 	return t;
 }
 

@@ -44,7 +44,8 @@ struct weir_pkt {
 	__u8 buckets;
 	__u8 endpoint_flags;
 	__u8 has_odd_options; /* not SYN: other than NOP, SACK blocks, timestamps; or malformed */
-	__u8 pad[6];
+	__u8 pad[2];
+	__u32 ticket_way; /* see weir_ticket_of() */
 };
 
 #define WEIR_TCP_FIN 0x01

@@ -22,9 +22,9 @@ extern struct {
 struct weir_tickets_inner {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, WEIR_TICKETS);
+	__uint(max_entries, WEIR_TICKET_BUCKETS);
 	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct weir_ticket));
+	__uint(value_size, sizeof(struct weir_ticket_bucket));
 };
 
 extern struct {

@@ -92,6 +92,7 @@ struct weir_timewait {
 _Static_assert(sizeof(struct weir_timewait) == 24, "weir_timewait has no hidden padding");
 
 #define WEIR_TICKETS 16384 /* slots of a pool's ticket table; power of two */
+#define WEIR_TICKET_WAYS 4 /* of them in a bucket: connections that may meet there without loss */
 
 /* Low byte of weir_ticket.state; above it is a generation that each publication changes, so that a compare-and-swap
  * on the whole word cannot take another connection's ticket. */
@@ -103,10 +104,11 @@ enum weir_ticket_state {
 	WEIR_TICKET_COUNTED, /* a request was passed up and counted in weir_queue.arrived */
 };
 
-/* A slot of a pool's ticket table, an array that the pool's workers map. A worker offers a connection before the last send
+/* A slot of a pool's ticket table, an array of buckets that the pool's workers map. A worker offers a connection before the last send
  * of a response and withdraws the offer before it closes an idle connection. Whoever moves the state away from OFFERED has
  * the connection: worker to EMPTY, tc to TAKEN, XDP to COUNTED. A slot that is TAKEN or COUNTED belongs to the connection
- * in `key` until its worker empties it; one that is OFFERED may be overwritten for another connection. */
+ * in `key` until its worker empties it; one that is OFFERED may be overwritten for another connection if the bucket has
+ * no empty one. A key is in one slot at most: whoever offers takes the slot that has it already. */
 struct weir_ticket {
 	__u32 state;	/* atomic */
 	__u32 consumed;	/* bytes the worker will have read from the socket since accept(), modulo 2^32 */
@@ -117,15 +119,24 @@ struct weir_ticket {
 };
 _Static_assert(sizeof(struct weir_ticket) == 64, "weir_ticket fills a cache line");
 
-/* The slot of a connection. Not keyed: who makes connections collide loses only their own quick way back. */
-WEIR_INLINE __u32 weir_ticket_index(const struct weir_flow_key *k)
+/* Value of the ticket table. */
+struct weir_ticket_bucket {
+	struct weir_ticket ways[WEIR_TICKET_WAYS];
+};
+_Static_assert(sizeof(struct weir_ticket_bucket) == 256, "user space sees an array of weir_ticket");
+
+#define WEIR_TICKET_BUCKETS (WEIR_TICKETS / WEIR_TICKET_WAYS)
+
+/* The bucket of a connection. Not keyed: who makes connections collide loses only their own quick way back, and their
+ * later requests go uncounted. */
+WEIR_INLINE __u32 weir_ticket_bucket(const struct weir_flow_key *k)
 {
 	__u32 h = k->client.word[0] ^ k->client.word[1] ^ k->client.word[3] ^ k->server.word[3];
 
 	h = h * 0x9e3779b1u ^ ((__u32)k->client_port << 16 | k->server_port);
 	h = (h ^ h >> 16) * 0x85ebca6bu;
 	h = (h ^ h >> 13) * 0xc2b2ae35u;
-	return (h ^ h >> 16) & (WEIR_TICKETS - 1);
+	return (h ^ h >> 16) & (WEIR_TICKET_BUCKETS - 1);
 }
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Connections that a kernel socket owns: XDP lets every packet by, but marks a hit on one that its worker has offered
  * back with a ticket. bpf/lib/lent.h, DESIGN rule 1. */
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <string.h>
 
@@ -146,17 +147,53 @@ Test(xdp_lent, ticket_that_is_not_offered_is_no_ticket)
 	}
 }
 
-Test(xdp_lent, ticket_of_another_connection_in_the_same_slot_is_no_ticket)
+/* A bucket full of offers of other connections, which all would fit. */
+static struct weir_ticket_bucket bucket_of_others(const struct packet *c)
+{
+	struct weir_ticket_bucket b;
+	unsigned i;
+
+	for (i = 0; i < WEIR_TICKET_WAYS; i++) {
+		b.ways[i] = (struct weir_ticket){ .state = (GENERATION + 256 * (i + 1)) | WEIR_TICKET_OFFERED,
+						  .consumed = CONSUMED,
+						  .sent = SENT,
+						  .key = packet_key(c) };
+		b.ways[i].key.client_port ^= htons(1 + i);
+	}
+	return b;
+}
+
+Test(xdp_lent, ticket_of_another_connection_in_the_same_bucket_is_no_ticket)
 {
 	struct packet c = lent(0, 0), p = prog_request(&c, GET);
-	struct weir_ticket t;
+	struct weir_ticket_bucket b = bucket_of_others(&c), after;
 
-	put_ticket(&c, POOL_A, CONSUMED, SENT);
-	t = prog_ticket(&c, POOL_A);
-	t.key.client_port++;
-	prog_ticket_put(&c, POOL_A, &t);
+	prog_bucket_put(&c, POOL_A, &b);
 	expect(&p, WEIR_VERDICT_PASS_KERNEL, WEIR_MISS_NONE);
-	cr_assert(ticket_is(&c, POOL_A, WEIR_TICKET_OFFERED));
+	after = prog_bucket(&c, POOL_A);
+	cr_assert_arr_eq(&after, &b, sizeof(b));
+}
+
+Test(xdp_lent, ticket_is_found_in_every_way_of_its_bucket)
+{
+	unsigned i;
+
+	for (i = 0; i < WEIR_TICKET_WAYS; i++) {
+		struct packet c = lent(0, 0), p = prog_request(&c, GET), miss;
+		struct weir_ticket_bucket b = bucket_of_others(&c), after;
+
+		b.ways[i].key = packet_key(&c);
+		prog_bucket_put(&c, POOL_A, &b);
+		expect(&p, WEIR_VERDICT_SEIZE, WEIR_MISS_NONE);
+		prog_flow_remove(&c);
+		(void)lent(0, 0);
+		miss = prog_request(&c, "GET /other HTTP/1.1\r\nHost: " HOST "\r\n\r\n");
+		expect(&miss, WEIR_VERDICT_PASS_KERNEL, WEIR_MISS_NOT_CACHED);
+		b.ways[i].state += WEIR_TICKET_COUNTED - WEIR_TICKET_OFFERED;
+		after = prog_bucket(&c, POOL_A);
+		cr_assert_arr_eq(&after, &b, sizeof(b));
+		prog_flow_remove(&c);
+	}
 }
 
 Test(xdp_lent, ticket_of_another_pool_is_no_ticket)

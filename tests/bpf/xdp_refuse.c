@@ -246,5 +246,22 @@ Test(xdp_refuse, idle_lent_connection_is_seized_for_a_refusal)
 	cr_assert_eq(result.meta.pool, 0);
 	prog_flow_put(&c, &f); /* as if weir_tc had left it to the worker */
 	set_pool(WEIR_REFUSAL_DISABLED, WEIR_VERBOSITY_BASIC, 0);
+	send(&c, MISS, WEIR_VERDICT_REFUSED_SEIZE_RESET);
+	cr_assert_eq(result.meta.kind, PROG_META_SEIZE);
+	cr_assert_eq(result.meta.flags, PROG_META_RESET);
+}
+
+Test(xdp_refuse, lent_connection_without_ticket_is_not_reset)
+{
+	struct packet c = prog_connect(0, 1460);
+	struct weir_flow f;
+
+	cr_assert(prog_flow(&c, &f));
+	f.owner = WEIR_OWNER_KERNEL;
+	f.pool = POOL_A;
+	f.base_rcv = c.seq;
+	f.base_snd = c.ack;
+	prog_flow_put(&c, &f);
+	set_pool(WEIR_REFUSAL_DISABLED, WEIR_VERBOSITY_BASIC, 0);
 	send(&c, MISS, WEIR_VERDICT_PASS_KERNEL);
 }

@@ -90,7 +90,7 @@ def weir(request, netns, site):
                 pytest.fail(f"left behind: {', '.join(instance.left())}")
     finally:
         for instance in started:
-            instance.kill_processes()
+            instance.clear()
         for folder, instance in last.items():
             print(f"--- weir run {' '.join(map(str, instance.options))}\n{instance.log}")
             shutil.rmtree(folder)

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import uuid
@@ -178,15 +179,26 @@ class Weir:
         wait_for("all processes of weir have ended", lambda: not self.processes())
 
     def kill_processes(self):
-        """For a test that failed: leaves no process behind, whatever state they are in."""
+        """Every process of this run at once: nobody is left to clean up."""
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
+    def clear(self):
+        """For a test that failed: leaves neither processes nor pins, whatever state they are in."""
+        self.kill_processes()
+        for path in self.pins():
+            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # other instances, or never made
+            PINS.rmdir()
+
+    def pins(self):
+        return [path for path in PINS.glob("*") if self.folder.name in path.name]
+
     def left(self):
         """What there is of this run on the machine, as text for people."""
         found = [f"program {number} {program_name(number)}" for number in self.programs if program_name(number)]
-        found += [str(path) for path in PINS.glob("*") if self.folder.name in path.name]
+        found += [str(path) for path in self.pins()]
         found += [str(path) for path in (self.control, pathlib.Path(f"{self.control}.exec")) if path.exists()]
         return found + attached(self.netns)

@@ -64,7 +64,8 @@ static void make_pools(struct weir_bpf *skel)
 
 	prog.cache[0][0] = make_inner(skel->maps.weir_type_s, skel->maps.weir_cache_s, 0, 256);
 	for (pool = 1; pool <= POOLS; pool++) {
-		prog.tickets[pool] = make_inner(skel->maps.weir_type_t, skel->maps.weir_tickets, pool, WEIR_TICKETS);
+		prog.tickets[pool] =
+			make_inner(skel->maps.weir_type_t, skel->maps.weir_tickets, pool, WEIR_TICKET_BUCKETS);
 		prog.queues[pool] = make_inner(skel->maps.weir_type_q, skel->maps.weir_queues, pool, 1);
 		if (pool == POOL_OFF)
 			continue;
@@ -230,29 +231,60 @@ void prog_queue_put(uint32_t pool, uint64_t arrived, uint64_t taken)
 	prog_put(prog.queues[pool], &zero, &q);
 }
 
-void prog_ticket_put(const struct packet *p, uint32_t pool, const struct weir_ticket *t)
+/* As a worker takes it: that of the key, else an empty one, else the first. */
+static unsigned way_of(const struct weir_ticket_bucket *b, const struct weir_flow_key *k)
+{
+	unsigned i;
+
+	for (i = 0; i < WEIR_TICKET_WAYS; i++)
+		if (!memcmp(&b->ways[i].key, k, sizeof(*k)))
+			return i;
+	for (i = 0; i < WEIR_TICKET_WAYS; i++)
+		if (!b->ways[i].state)
+			return i;
+	return 0;
+}
+
+struct weir_ticket_bucket prog_bucket(const struct packet *p, uint32_t pool)
 {
 	struct weir_flow_key k = packet_key(p);
-	uint32_t index = weir_ticket_index(&k);
+	uint32_t index = weir_ticket_bucket(&k);
+	struct weir_ticket_bucket b;
 
-	prog_put(prog.tickets[pool], &index, t);
+	cr_assert_eq(bpf_map_lookup_elem(prog.tickets[pool], &index, &b), 0);
+	return b;
+}
+
+void prog_bucket_put(const struct packet *p, uint32_t pool, const struct weir_ticket_bucket *b)
+{
+	struct weir_flow_key k = packet_key(p);
+	uint32_t index = weir_ticket_bucket(&k);
+
+	prog_put(prog.tickets[pool], &index, b);
+}
+
+void prog_ticket_put(const struct packet *p, uint32_t pool, const struct weir_ticket *t)
+{
+	struct weir_ticket_bucket b = prog_bucket(p, pool);
+	struct weir_flow_key k = packet_key(p);
+
+	b.ways[way_of(&b, &k)] = *t;
+	prog_bucket_put(p, pool, &b);
 }
 
 struct weir_ticket prog_ticket(const struct packet *p, uint32_t pool)
 {
+	struct weir_ticket_bucket b = prog_bucket(p, pool);
 	struct weir_flow_key k = packet_key(p);
-	uint32_t index = weir_ticket_index(&k);
-	struct weir_ticket t;
 
-	cr_assert_eq(bpf_map_lookup_elem(prog.tickets[pool], &index, &t), 0);
-	return t;
+	return b.ways[way_of(&b, &k)];
 }
 
 /* The only ticket slots in use are the cast's. */
 static void fill_pools(void)
 {
 	struct packet p4 = prog_packet(false), p6 = prog_packet(true);
-	struct weir_ticket none = {};
+	struct weir_ticket_bucket none = {};
 	uint32_t i;
 	int c;
 
@@ -265,8 +297,8 @@ static void fill_pools(void)
 			continue;
 		prog_put(prog.pools, &i, &pool);
 		prog_queue_put(i, 0, 0);
-		prog_ticket_put(&p4, i, &none);
-		prog_ticket_put(&p6, i, &none);
+		prog_bucket_put(&p4, i, &none);
+		prog_bucket_put(&p6, i, &none);
 	}
 }
 

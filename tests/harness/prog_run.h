@@ -76,6 +76,8 @@ enum prog_meta_kind {
 	PROG_META_SEIZE,
 	PROG_META_HANDOVER,
 	PROG_META_WAIT,
+
+	PROG_META_RESET = 4, /* a flag */
 };
 
 struct prog_result {
@@ -140,6 +142,9 @@ void prog_queue_put(uint32_t pool, uint64_t arrived, uint64_t taken);
 /* The slot of a connection in a pool's ticket table. */
 void prog_ticket_put(const struct packet *p, uint32_t pool, const struct weir_ticket *t);
 struct weir_ticket prog_ticket(const struct packet *p, uint32_t pool);
+/* The whole bucket in which it is. */
+void prog_bucket_put(const struct packet *p, uint32_t pool, const struct weir_ticket_bucket *b);
+struct weir_ticket_bucket prog_bucket(const struct packet *p, uint32_t pool);
 
 #define assert_verdict(result, expected)                                                                   \
 	cr_assert_eq((result)->verdict, expected, "%s (miss %s) instead of %s", weir_verdict_name((result)->verdict), \

@@ -302,8 +302,17 @@ bool serve_is_owned_by(int client, enum weir_owner owner)
 
 static struct weir_ticket *slot_of(int client, uint16_t pool, struct weir_flow_key *ret_key)
 {
+	struct weir_ticket *ways;
+	unsigned i;
+
 	*ret_key = serve_key(client);
-	return &serve.tickets[pool][weir_ticket_index(ret_key)];
+	ways = &serve.tickets[pool][weir_ticket_bucket(ret_key) * WEIR_TICKET_WAYS];
+	for (i = 0; i < WEIR_TICKET_WAYS; i++)
+		if (!memcmp(&ways[i].key, ret_key, sizeof(*ret_key)))
+			return &ways[i];
+	for (i = 0; i < WEIR_TICKET_WAYS - 1 && ways[i].state; i++)
+		;
+	return &ways[i];
 }
 
 void serve_offer(int client, uint16_t pool, uint32_t consumed, uint32_t sent)

@@ -101,7 +101,7 @@ def weir(ns: net.Namespace, config: str):
         run.stop()
         wait_for("nothing is left", lambda: not run.left(), timeout=10)
     finally:
-        run.kill_processes()
+        run.clear()
         print(f"--- weir run\n{run.log}")
         shutil.rmtree(folder)
 

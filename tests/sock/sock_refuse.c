@@ -30,17 +30,22 @@ static void set_pool(uint16_t pool, enum weir_refusal refusal, enum weir_verbosi
 }
 
 /* The worker of pool A has answered and offers the connection back. */
-static int lend(int *ret_worker)
+static int lend_at(enum serve_endpoint e, int *ret_worker)
 {
-	int client = serve_connect(SERVE_V4);
+	int client = serve_connect(e);
 
 	serve_send(client, REQUEST);
-	*ret_worker = serve_accept(POOL_A, SERVE_V4);
+	*ret_worker = serve_accept(POOL_A, e);
 	serve_expect(*ret_worker, REQUEST);
 	serve_offer(client, POOL_A, strlen(REQUEST), strlen(ANSWER));
 	serve_send(*ret_worker, ANSWER);
 	serve_expect(client, ANSWER);
 	return client;
+}
+
+static int lend(int *ret_worker)
+{
+	return lend_at(SERVE_V4, ret_worker);
 }
 
 Test(sock_refuse, disabled_pool_answers_503_and_closes)
@@ -108,6 +113,42 @@ Test(sock_refuse, idle_connection_is_seized_for_a_503)
 	cr_assert_eq(serve_end(client), 0);
 	cr_assert_eq(serve_end(worker), ECONNRESET);
 	cr_assert_eq(serve_counted(WEIR_VERDICT_REFUSED_SEIZE), 1);
+}
+
+/* The frame becomes two resets. */
+Test(sock_refuse, idle_connection_is_seized_for_a_reset)
+{
+	int e;
+
+	for (e = 0; e < SERVE__MAX; e++) {
+		struct weir_flow_key k;
+		struct weir_flow f;
+		int worker, client = lend_at(e, &worker);
+
+		set_pool(POOL_A, WEIR_REFUSAL_QUEUE_FULL, WEIR_VERBOSITY_BASIC, 0);
+		k = serve_key(client);
+		serve_send(client, REQUEST);
+		cr_assert_eq(serve_end(client), ECONNRESET);
+		cr_assert_eq(serve_end(worker), ECONNRESET);
+		cr_assert_eq(serve_counted(WEIR_VERDICT_REFUSED_SEIZE_RESET), e + 1);
+		cr_assert_eq(serve_counted(WEIR_VERDICT_TC_SEIZED), e + 1);
+		cr_assert(!serve_flow_find(&k, &f));
+		set_pool(POOL_A, WEIR_REFUSAL_NONE, WEIR_VERBOSITY_BASIC, 0);
+	}
+}
+
+/* The worker closes it, and withdraws the offer, at the moment when the refusal comes. */
+Test(sock_refuse, connection_that_its_worker_keeps_is_not_reset)
+{
+	int worker, client = lend(&worker);
+
+	serve_withdraw(client, POOL_A);
+	set_pool(POOL_A, WEIR_REFUSAL_QUEUE_FULL, WEIR_VERBOSITY_BASIC, 0);
+	serve_send(client, REQUEST);
+	serve_expect(worker, REQUEST);
+	serve_send(worker, ANSWER);
+	serve_expect(client, ANSWER);
+	cr_assert_eq(serve_counted(WEIR_VERDICT_TC_SEIZED), 0);
 }
 
 Test(sock_refuse, request_under_way_is_left_to_its_worker)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Requests reach the listening socket of the pool that their URL belongs to: weir_steer, on the first and on later
  * requests of a connection. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -93,4 +95,46 @@ Test(steer_pool, connection_of_a_slot_without_socket_goes_to_another)
 	serve.listeners[POOL_B][SERVE_V4] = serve.listeners[POOL_B][SERVE_V6];
 	serve_send(client, REQUEST("/b/"));
 	(void)expect_at(POOL_A, SERVE_V4, REQUEST("/b/"));
+}
+
+/* A client with the address of `other`, which is closed by then. */
+static int connect_as(const struct sockaddr_in *other)
+{
+	struct sockaddr_in server = { .sin_family = AF_INET,
+				      .sin_port = htons(SERVE_PORT),
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+
+	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+	cr_assert_eq(bind(fd, (const struct sockaddr *)other, sizeof(*other)), 0);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&server, sizeof(server)), 0);
+	return fd;
+}
+
+/* A SYN that meets the server's TIME-WAIT is the kernel's. Its hash alone would bring half of them to pool B. */
+Test(steer_pool, connection_that_the_kernel_accepts_is_the_default_pools_and_counted_there)
+{
+	enum { TIMES = 12 };
+	struct weir_queue *a = weir_dataplane_queue(serve.dp, POOL_A), *b = weir_dataplane_queue(serve.dp, POOL_B);
+	int i;
+
+	for (i = 0; i < TIMES; i++) {
+		int client = serve_connect(SERVE_V4), worker;
+		struct sockaddr_in me;
+		socklen_t n = sizeof(me);
+
+		serve_send(client, REQUEST("/b/x"));
+		worker = expect_at(POOL_B, SERVE_V4, REQUEST("/b/x"));
+		cr_assert_eq(getsockname(client, (struct sockaddr *)&me, &n), 0);
+		close(worker);
+		cr_assert_eq(serve_end(client), 0);
+		close(client);
+		client = connect_as(&me);
+		serve_send(client, REQUEST("/b/y"));
+		close(expect_at(POOL_A, SERVE_V4, REQUEST("/b/y")));
+		close(client);
+	}
+	cr_assert_eq(serve_counted(WEIR_VERDICT_PASS_KERNEL_SYN), TIMES);
+	cr_assert_eq(a->arrived, TIMES);
+	cr_assert_eq(b->arrived, TIMES);
 }

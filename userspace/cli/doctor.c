@@ -8,7 +8,7 @@
 #include "common/log.h"
 #include "dataplane/dataplane.h"
 
-#define PROBES_MAX 64
+#define PROBES_MAX 128
 
 struct rows {
 	struct weir_probe probe[PROBES_MAX];
@@ -110,10 +110,13 @@ static enum cmd_exit print_rows(const struct rows *r, bool is_json)
 enum cmd_exit cmd_doctor(const struct cmd_args *args)
 {
 	struct rows rows = {};
+	size_t i;
 
 	check_root(&rows);
-	rows.count += weir_dataplane_probe(args->conf.interfaces_count ? args->interfaces[0] : NULL,
-					   rows.probe + rows.count, PROBES_MAX - rows.count);
+	rows.count += weir_dataplane_probe(rows.probe + rows.count, PROBES_MAX - rows.count);
+	for (i = 0; i < args->conf.interfaces_count; i++)
+		rows.count += weir_dataplane_probe_iface(args->interfaces[i], rows.probe + rows.count,
+							 PROBES_MAX - rows.count);
 	check_config(&rows, args);
 	return print_rows(&rows, args->is_json);
 }

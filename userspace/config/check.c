@@ -170,6 +170,9 @@ static int check_pools(struct weir_config *c, struct weir_conf_report *report)
 		weir_conf_check_fastcgi(c, p, report);
 		set_threads(c, p, report);
 		weir_conf_check_life(c, p, report);
+		r = weir_conf_check_static(c, p, report);
+		if (r < 0)
+			return r;
 		if (!p->lines[WEIR_PARAM_POOL_prefixes] && c->listens_count)
 			weir_conf_warning(report, c->file, p->line,
 					  "pool '%s' has no prefixes: no request will reach it", p->name);

@@ -19,6 +19,7 @@
 #include "config/exec.h"
 #include "config/fastcgi.h"
 #include "config/module.h"
+#include "config/static.h"
 #include "config/words.h"
 
 #define WEIR_VERSION "0.1.0"
@@ -132,6 +133,7 @@ struct weir_conf_pool {
 	/* where requests are passed on to */
 	struct weir_conf_words upstreams;
 	struct weir_conf_proxy proxy;
+	struct weir_conf_static files; /* handler static */
 	struct weir_conf_module module;
 
 	int line;	       /* in the configuration file; 0: from options */
@@ -236,6 +238,7 @@ enum weir_param_type {
 	WEIR_TYPE_EXEC_SOCKET, /* enum weir_exec_socket */
 	WEIR_TYPE_BALANCE,  /* enum weir_balance */
 	WEIR_TYPE_FORWARDED, /* enum weir_forwarded */
+	WEIR_TYPE_LISTING,  /* enum weir_listing */
 	WEIR_TYPE_SANDBOX,  /* enum weir_sandbox */
 	WEIR_TYPE_LISTENS,  /* list: weir_config.listens */
 	WEIR_TYPE_NAMES,    /* list: weir_config.interfaces */

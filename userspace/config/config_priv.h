@@ -40,6 +40,13 @@ void weir_conf_check_fastcgi(const struct weir_config *c, const struct weir_conf
 			     struct weir_conf_report *report);
 /* Resolves the upstreams of a pool whose handler has them. -ENOMEM only. */
 int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report);
+/* A row of one of the static handler's lists: reports what is wrong with it. Other parameters pass. */
+void weir_conf_check_static_word(enum weir_param_id id, const char *text, const char *where, int line,
+				 struct weir_conf_report *report);
+/* What no single row shows; makes auth_file absolute. -ENOMEM only. */
+int weir_conf_check_static(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report);
+void weir_conf_static_fini(struct weir_conf_static *f);
+void weir_conf_words_fini(struct weir_conf_words *w);
 /* Whether the pool's user may enter every directory of `path` and read the last part, by owner, group and mode alone.
  * Else *ret_blocked (static) is the part that is closed. */
 bool weir_conf_can_read(const struct weir_conf_pool *p, const char *path, bool is_directory, const char **ret_blocked);

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-static void free_words(struct weir_conf_words *w)
+void weir_conf_words_fini(struct weir_conf_words *w)
 {
 	size_t i;
 
@@ -33,20 +33,21 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		free(c->pools[i].fastcgi.extension);
 		free(c->pools[i].fastcgi.index);
 		free(c->pools[i].fastcgi.front);
-		free_words(&c->pools[i].fastcgi.params);
+		weir_conf_words_fini(&c->pools[i].fastcgi.params);
 		free(c->pools[i].exec.stop);
 		free(c->pools[i].exec.ping);
-		free_words(&c->pools[i].exec.command);
+		weir_conf_words_fini(&c->pools[i].exec.command);
 		free(c->pools[i].module.file);
-		free_words(&c->pools[i].restart_schedule);
-		free_words(&c->pools[i].restart_files);
-		free_words(&c->pools[i].environment);
-		free_words(&c->pools[i].upstreams);
+		weir_conf_words_fini(&c->pools[i].upstreams);
 		free(c->pools[i].proxy.servers);
 		free(c->pools[i].proxy.hash_header);
 		free(c->pools[i].proxy.health_path);
 		free(c->pools[i].proxy.host);
-		free_words(&c->pools[i].module.options);
+		weir_conf_words_fini(&c->pools[i].module.options);
+		weir_conf_words_fini(&c->pools[i].restart_schedule);
+		weir_conf_words_fini(&c->pools[i].restart_files);
+		weir_conf_words_fini(&c->pools[i].environment);
+		weir_conf_static_fini(&c->pools[i].files);
 	}
 	for (i = 0; i < c->prefixes_count; i++)
 		weir_conf_prefix_fini(&c->prefixes[i]);
@@ -196,6 +197,7 @@ int weir_conf_set(struct weir_config *c, struct weir_conf_pool *pool, enum weir_
 		r = add_prefix(c, pool, text, where, shown, report);
 		break;
 	case WEIR_TYPE_WORDS:
+		weir_conf_check_static_word(id, text, where, shown, report);
 		r = add_word((struct weir_conf_words *)((char *)pool + p->offset), text);
 		break;
 	default:

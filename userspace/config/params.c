@@ -27,6 +27,7 @@ static const char *const handler_names[] = { "static", "debug", "module", "proxy
 static const char *const sandbox_names[] = { "strict", "relaxed", "off" };
 static const char *const balance_names[] = { "round_robin", "least_conn", "hash_uri", "hash_client", "hash_header" };
 static const char *const forwarded_names[] = { "append", "replace", "off" };
+static const char *const listing_names[] = { "off", "html", "json" };
 static const char *const cpu_action_names[] = { "no_action", "kill", "throttle" };
 
 static const struct {
@@ -67,6 +68,9 @@ static const char *const *choices(enum weir_param_type type, size_t *ret_count)
 	case WEIR_TYPE_FORWARDED:
 		*ret_count = ARRAY_SIZE(forwarded_names);
 		return forwarded_names;
+	case WEIR_TYPE_LISTING:
+		*ret_count = ARRAY_SIZE(listing_names);
+		return listing_names;
 	case WEIR_TYPE_SANDBOX:
 		*ret_count = ARRAY_SIZE(sandbox_names);
 		return sandbox_names;
@@ -242,6 +246,7 @@ int weir_param_set(const struct weir_param *p, void *base, const char *text, con
 	case WEIR_TYPE_EXEC_SOCKET:
 	case WEIR_TYPE_BALANCE:
 	case WEIR_TYPE_FORWARDED:
+	case WEIR_TYPE_LISTING:
 	case WEIR_TYPE_SANDBOX:
 		return set_choice(p, (unsigned *)at, text);
 	case WEIR_TYPE_LISTENS:
@@ -335,6 +340,7 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 	case WEIR_TYPE_EXEC_SOCKET:
 	case WEIR_TYPE_BALANCE:
 	case WEIR_TYPE_FORWARDED:
+	case WEIR_TYPE_LISTING:
 	case WEIR_TYPE_SANDBOX:
 		snprintf(buf, bytes, "%s", choices(p->type, &count)[*(const unsigned *)at]);
 		break;

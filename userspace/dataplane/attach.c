@@ -131,8 +131,14 @@ static int attach_tc(struct weir_dataplane *dp, struct dp_iface *i, bool had_lin
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = i->pub.ifindex, .attach_point = BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = TC_HANDLE, .priority = TC_PRIORITY,
 		    .prog_fd = bpf_program__fd(dp->skel->progs.weir_tc));
-	int r = bpf_tc_hook_create(&hook);
+	int r;
 
+	/* The XDP program of an earlier instance may be there: packets come from the first moment on, and those of an
+	 * interface without a row are not ours. The mode is XDP's concern, see attach_xdp(). */
+	r = describe(dp, i);
+	if (r < 0)
+		return r;
+	r = bpf_tc_hook_create(&hook);
 	if (r < 0 && r != -EEXIST)
 		return r;
 	/* after a killed supervisor the qdisc is there, and ours: dp_detach() leaves it if others have filters in it */

@@ -119,7 +119,9 @@ struct weir_probe {
 	bool is_needed;		/* false: nice to have */
 	char detail[160];	/* what was found; if missing, what it costs and what to do */
 };
-/* Probes this kernel (and `ifname`, if not NULL) and fills up to `max` rows; returns how many. Needs no dataplane. */
-size_t weir_dataplane_probe(const char *ifname, struct weir_probe *ret_rows, size_t max);
+/* Probes this kernel and fills up to `max` rows; returns how many. Needs no dataplane. */
+size_t weir_dataplane_probe(struct weir_probe *ret_rows, size_t max);
+/* The same for an interface. */
+size_t weir_dataplane_probe_iface(const char *name, struct weir_probe *ret_rows, size_t max);
 
 #endif

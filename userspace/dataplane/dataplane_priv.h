@@ -84,4 +84,14 @@ void dp_secrets_rotate(struct weir_dataplane *dp);
 
 void dp_sweep(struct weir_dataplane *dp);
 
+/* Rows of `weir doctor` that are being filled. */
+struct dp_probes {
+	struct weir_probe *rows;
+	size_t count, max;
+};
+void dp_probe_add(struct dp_probes *rs, const char *what, bool is_ok, bool is_needed, const char *fmt, ...)
+	_printf_(5, 6);
+/* probe_iface.c: what one interface can do. */
+void dp_probe_iface(struct dp_probes *rs, const char *name);
+
 #endif

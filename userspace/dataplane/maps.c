@@ -62,8 +62,8 @@ int dp_maps_make_pools(struct weir_dataplane *dp, const struct weir_config *conf
 		const struct weir_conf_pool *p = &conf->pools[i];
 		struct dp_pool *dpp = &dp->pools[p->id];
 
-		r = add_inner(dp, dp->skel->maps.weir_tickets, dp->skel->maps.weir_type_t, p->id, 't', WEIR_TICKETS,
-			      &dpp->tickets);
+		r = add_inner(dp, dp->skel->maps.weir_tickets, dp->skel->maps.weir_type_t, p->id, 't',
+			      WEIR_TICKET_BUCKETS, &dpp->tickets);
 		if (r >= 0)
 			r = add_inner(dp, dp->skel->maps.weir_queues, dp->skel->maps.weir_type_q, p->id, 'q', 1,
 				      &dpp->queue_fd);

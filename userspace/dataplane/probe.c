@@ -4,26 +4,16 @@
 
 #include <bpf/btf.h>
 #include <errno.h>
-#include <linux/ethtool.h>
 #include <linux/magic.h>
-#include <linux/sockios.h>
-#include <net/if.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 
 #include "weir/abi.h"
 
-struct rows {
-	struct weir_probe *rows;
-	size_t count, max;
-};
-
-static void add(struct rows *rs, const char *what, bool is_ok, bool is_needed, const char *fmt, ...) _printf_(5, 6);
-static void add(struct rows *rs, const char *what, bool is_ok, bool is_needed, const char *fmt, ...)
+void dp_probe_add(struct dp_probes *rs, const char *what, bool is_ok, bool is_needed, const char *fmt, ...)
 {
 	struct weir_probe *p = &rs->rows[rs->count];
 	va_list ap;
@@ -39,27 +29,27 @@ static void add(struct rows *rs, const char *what, bool is_ok, bool is_needed, c
 	va_end(ap);
 }
 
-static void probe_kernel(struct rows *rs)
+static void probe_kernel(struct dp_probes *rs)
 {
 	struct utsname u;
 	int major = 0, minor = 0;
 
 	uname(&u);
 	(void)sscanf(u.release, "%d.%d", &major, &minor);
-	add(rs, "Linux 6.9 or newer", major > 6 || (major == 6 && minor >= 9), true,
-	    "%.60s%s", u.release, major > 6 || (major == 6 && minor >= 9) ? "" :
-	    ": no hand-over, so no kernel cache; all else works");
+	dp_probe_add(rs, "Linux 6.9 or newer", major > 6 || (major == 6 && minor >= 9), true, "%.60s%s", u.release,
+		     major > 6 || (major == 6 && minor >= 9) ? ""
+							     : ": no hand-over, so no kernel cache; all else works");
 }
 
-static void probe_rights(struct rows *rs)
+static void probe_rights(struct dp_probes *rs)
 {
 	bool is_ok = libbpf_probe_bpf_map_type(BPF_MAP_TYPE_HASH, NULL) == 1;
 
-	add(rs, "BPF allowed", is_ok, true, "%s",
-	    is_ok ? "maps and programs can be loaded" : "refused: run as root, or this container forbids BPF");
+	dp_probe_add(rs, "BPF allowed", is_ok, true, "%s",
+		     is_ok ? "maps and programs can be loaded" : "refused: run as root, or this container forbids BPF");
 }
 
-static void probe_programs(struct rows *rs)
+static void probe_programs(struct dp_probes *rs)
 {
 	static const struct {
 		enum bpf_prog_type type;
@@ -75,26 +65,28 @@ static void probe_programs(struct rows *rs)
 	for (i = 0; i < ARRAY_SIZE(need); i++) {
 		bool is_ok = libbpf_probe_bpf_prog_type(need[i].type, NULL) == 1;
 
-		add(rs, need[i].what, is_ok, true, "%s%s", is_ok ? "loads" : "refused: ", is_ok ? "" : need[i].cost);
+		dp_probe_add(rs, need[i].what, is_ok, true, "%s%s",
+			     is_ok ? "loads" : "refused: ", is_ok ? "" : need[i].cost);
 	}
 }
 
-static void probe_btf(struct rows *rs)
+static void probe_btf(struct dp_probes *rs)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
 	bool has_btf = libbpf_get_error(btf) == 0;
 	bool has_kfunc = has_btf && btf__find_by_name_kind(btf, "bpf_sk_assign_tcp_reqsk", BTF_KIND_FUNC) > 0;
 
-	add(rs, "kernel BTF", has_btf, true, "%s",
-	    has_btf ? "/sys/kernel/btf/vmlinux" : "missing (CONFIG_DEBUG_INFO_BTF): programs cannot be loaded");
-	add(rs, "kfunc bpf_sk_assign_tcp_reqsk", has_kfunc, true, "%s",
-	    has_kfunc ? "connections can be handed to the kernel" :
-			"missing, it came with Linux 6.9: no hand-over, so no kernel cache; all else works");
+	dp_probe_add(rs, "kernel BTF", has_btf, true, "%s",
+		     has_btf ? "/sys/kernel/btf/vmlinux"
+			     : "missing (CONFIG_DEBUG_INFO_BTF): programs cannot be loaded");
+	dp_probe_add(rs, "kfunc bpf_sk_assign_tcp_reqsk", has_kfunc, true, "%s",
+		     has_kfunc ? "connections can be handed to the kernel"
+			       : "missing, it came with Linux 6.9: no hand-over, so no kernel cache; all else works");
 	if (has_btf)
 		btf__free(btf);
 }
 
-static void probe_helpers(struct rows *rs)
+static void probe_helpers(struct dp_probes *rs)
 {
 	static const struct {
 		enum bpf_prog_type type;
@@ -112,11 +104,11 @@ static void probe_helpers(struct rows *rs)
 	for (i = 0; i < ARRAY_SIZE(need); i++) {
 		bool is_ok = libbpf_probe_bpf_helper(need[i].type, need[i].id, NULL) == 1;
 
-		add(rs, need[i].what, is_ok, true, "%s", is_ok ? "there" : "missing: no kernel cache");
+		dp_probe_add(rs, need[i].what, is_ok, true, "%s", is_ok ? "there" : "missing: no kernel cache");
 	}
 }
 
-static void probe_system(struct rows *rs)
+static void probe_system(struct dp_probes *rs)
 {
 	long cookies = dp_sysctl("/proc/sys/net/ipv4/tcp_syncookies", -1);
 	long jit = dp_sysctl("/proc/sys/net/core/bpf_jit_enable", 1);
@@ -124,50 +116,36 @@ static void probe_system(struct rows *rs)
 	struct statfs fs;
 	bool has_bpffs = !statfs(WEIR_BPFFS, &fs) && fs.f_type == BPF_FS_MAGIC;
 	char cgroup[256];
-	bool has_cgroup = !dp_find_cgroup(cgroup);
+	bool has_cgroup = !dp_find_cgroup(cgroup), has_ext;
+	long somaxconn = dp_sysctl("/proc/sys/net/core/somaxconn", 4096);
+	struct rlimit lock = {};
 
-	add(rs, "net.ipv4.tcp_syncookies", cookies != 0, true, "%ld%s", cookies,
-	    cookies ? "" : ": must not be 0, hand-over needs it; set it to 1");
-	add(rs, "cgroup v2", has_cgroup, true, "%.100s", has_cgroup ? cgroup : "not mounted: sockops cannot attach");
-	add(rs, "bpffs at " WEIR_BPFFS, has_bpffs, false, "%s",
-	    has_bpffs ? "mounted" : "not mounted: no pins for bpftool (mount -t bpf bpf " WEIR_BPFFS ")");
-	add(rs, "BPF JIT", jit != 0, false, "%s", jit ? "on" : "off: programs run several times slower");
-	add(rs, "unprivileged BPF disabled", unpriv != 0, false, "%s",
-	    unpriv ? "yes; workers update inherited maps only" : "no: set kernel.unprivileged_bpf_disabled=2");
+	dp_probe_add(rs, "net.ipv4.tcp_syncookies", cookies != 0, true, "%ld%s", cookies,
+		     cookies ? "" : ": must not be 0, hand-over needs it; set it to 1");
+	dp_probe_add(rs, "cgroup v2", has_cgroup, true, "%.100s",
+		     has_cgroup ? cgroup : "not mounted: sockops cannot attach");
+	dp_probe_add(rs, "bpffs at " WEIR_BPFFS, has_bpffs, false, "%s",
+		     has_bpffs ? "mounted" : "not mounted: no pins for bpftool (mount -t bpf bpf " WEIR_BPFFS ")");
+	has_ext = libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, NULL) == 1;
+	dp_probe_add(rs, "program type freplace", has_ext, false, "%s",
+		     has_ext ? "loads; another XDP program can share an interface through libxdp's dispatcher only if "
+			       "it loads Weir"
+			     : "refused: libxdp's dispatcher does not work here; one XDP program an interface");
+	(void)getrlimit(RLIMIT_MEMLOCK, &lock);
+	dp_probe_add(rs, "memlock", true, false, "%s; since Linux 5.11 maps are charged to the memory cgroup instead",
+		     lock.rlim_cur == RLIM_INFINITY ? "no limit" : "limited");
+	dp_probe_add(rs, "net.core.somaxconn", somaxconn >= 4096, false, "%ld%s", somaxconn,
+		     somaxconn >= 4096 ? ""
+				       : ": accept queues are shorter than the 4096 that Weir asks for; bursts of "
+					 "misses are repeated");
+	dp_probe_add(rs, "BPF JIT", jit != 0, false, "%s", jit ? "on" : "off: programs run several times slower");
+	dp_probe_add(rs, "unprivileged BPF disabled", unpriv != 0, false, "%s",
+		     unpriv ? "yes; workers update inherited maps only" : "no: set kernel.unprivileged_bpf_disabled=2");
 }
 
-static void probe_iface(struct rows *rs, const char *name)
+size_t weir_dataplane_probe(struct weir_probe *ret_rows, size_t max)
 {
-	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
-	struct ifreq ifr = { .ifr_data = (void *)&info };
-	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	unsigned ifindex = if_nametoindex(name);
-	uint32_t xdp = 0;
-
-	if (!ifindex) {
-		add(rs, "interface", false, true, "there is no '%s'", name);
-		return;
-	}
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	if (!strcmp(name, "lo"))
-		add(rs, "interface", true, false, "lo: generic XDP, tc answers");
-	else if (fd >= 0 && !ioctl(fd, SIOCETHTOOL, &ifr))
-		add(rs, "interface", true, false, "%.15s, driver %.31s", name, info.driver);
-	else
-		add(rs, "interface", false, false, "%.15s: driver unknown, generic XDP at best", name);
-	if (bpf_xdp_query_id(ifindex, 0, &xdp))
-		add(rs, "XDP hook", false, true, "'%s' cannot be asked", name);
-	else if (xdp)
-		add(rs, "XDP hook", false, false, "program %u is attached: Weir runs, or another must be detached", xdp);
-	else
-		add(rs, "XDP hook", true, true, "free");
-	if (ifindex >= WEIR_IFINDEX_MAX)
-		add(rs, "interface index", false, true, "%u, Weir takes those below %d", ifindex, WEIR_IFINDEX_MAX);
-}
-
-size_t weir_dataplane_probe(const char *ifname, struct weir_probe *ret_rows, size_t max)
-{
-	struct rows rs = { .rows = ret_rows, .max = max };
+	struct dp_probes rs = { .rows = ret_rows, .max = max };
 
 	libbpf_set_print(NULL);
 	probe_kernel(&rs);
@@ -176,7 +154,13 @@ size_t weir_dataplane_probe(const char *ifname, struct weir_probe *ret_rows, siz
 	probe_programs(&rs);
 	probe_helpers(&rs);
 	probe_system(&rs);
-	if (ifname)
-		probe_iface(&rs, ifname);
+	return rs.count;
+}
+
+size_t weir_dataplane_probe_iface(const char *name, struct weir_probe *ret_rows, size_t max)
+{
+	struct dp_probes rs = { .rows = ret_rows, .max = max };
+
+	dp_probe_iface(&rs, name);
 	return rs.count;
 }

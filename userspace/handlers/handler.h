@@ -14,7 +14,7 @@
 #include "http/http.h"
 
 #define WEIR_PARTS_MAX (2 * WEIR_HTTP_RANGES_MAX + 2)
-#define WEIR_RESPONSE_TEXT_MAX 6144
+#define WEIR_RESPONSE_TEXT_MAX 8192
 
 /* The request and how it came here. Borrowed. */
 struct weir_call {

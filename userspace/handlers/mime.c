@@ -19,6 +19,7 @@ struct weir_mime {
 	struct mime_row *rows; /* sorted */
 	size_t count;
 	size_t room;
+	size_t first_count; /* rows of the configuration, at the start until all are sorted */
 };
 
 /* What a site needs when the package is missing, and what it has wrong for the web. */
@@ -78,14 +79,55 @@ static int add(struct weir_mime *m, const char *extension, const char *type)
 	return 0;
 }
 
-static bool is_builtin(const char *extension)
+/* Known from a better source: the configuration, then the table above. */
+static bool is_known(const struct weir_mime *m, const char *extension, bool is_builtin)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(builtin); i++)
-		if (strcmp(builtin[i].extension, extension) == 0)
+	for (i = 0; i < m->first_count; i++)
+		if (strcasecmp(m->rows[i].extension, extension) == 0)
+			return true;
+	for (i = 0; i < ARRAY_SIZE(builtin) && !is_builtin; i++)
+		if (strcasecmp(builtin[i].extension, extension) == 0)
 			return true;
 	return false;
+}
+
+/* One "type extension..." line, which is cut into pieces. */
+static int add_line(struct weir_mime *m, char *line)
+{
+	char *save, *type, *extension;
+	int r = 0;
+
+	type = strtok_r(line, " \t", &save);
+	if (!type || strlen(type) > WEIR_MIME_MAX - 16)
+		return 0;
+	while (r == 0 && (extension = strtok_r(NULL, " \t", &save)))
+		if (!is_known(m, extension, false))
+			r = add(m, extension, type);
+	return r;
+}
+
+static int add_first(struct weir_mime *m, const struct weir_conf_words *types)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; types && r == 0 && i < types->count; i++) {
+		_cleanup_free_ char *line = strdup(types->items[i]);
+		char *save, *type, *extension;
+
+		if (!line)
+			return -ENOMEM;
+		type = strtok_r(line, " \t", &save);
+		while (type && r == 0 && (extension = strtok_r(NULL, " \t", &save))) {
+			if (is_known(m, extension, true))
+				continue;
+			r = add(m, extension, type);
+			m->first_count = m->count;
+		}
+	}
+	return r;
 }
 
 /* "type extension..." lines; '#' starts a comment. */
@@ -99,20 +141,13 @@ static int read_file(struct weir_mime *m, const char *path)
 	if (!f)
 		return 0;
 	while (r == 0 && getline(&line, &room, f) >= 0) {
-		char *save, *type, *extension;
-
 		line[strcspn(line, "#\n")] = '\0';
-		type = strtok_r(line, " \t", &save);
-		if (!type || strlen(type) > WEIR_MIME_MAX - 16)
-			continue;
-		while (r == 0 && (extension = strtok_r(NULL, " \t", &save)))
-			if (!is_builtin(extension))
-				r = add(m, extension, type);
+		r = add_line(m, line);
 	}
 	return r;
 }
 
-int weir_mime_new(const char *path, struct weir_mime **ret)
+int weir_mime_new(const char *path, const struct weir_conf_words *types, struct weir_mime **ret)
 {
 	struct weir_mime *m = calloc(1, sizeof(*m));
 	size_t i;
@@ -120,8 +155,10 @@ int weir_mime_new(const char *path, struct weir_mime **ret)
 
 	if (!m)
 		return -ENOMEM;
+	r = add_first(m, types);
 	for (i = 0; r == 0 && i < ARRAY_SIZE(builtin); i++)
-		r = add(m, builtin[i].extension, builtin[i].type);
+		if (!is_known(m, builtin[i].extension, true))
+			r = add(m, builtin[i].extension, builtin[i].type);
 	if (r == 0)
 		r = read_file(m, path);
 	if (r < 0) {
@@ -154,9 +191,9 @@ const char *weir_mime_find(const struct weir_mime *m, const char *path)
 	size_t i;
 
 	if (!dot || strlen(dot + 1) >= sizeof(extension))
-		return WEIR_MIME_DEFAULT;
+		return NULL;
 	for (i = 0; dot[i]; i++)
 		extension[i] = weir_lower(dot[i + 1]);
 	row = bsearch(&key, m->rows, m->count, sizeof(key), by_extension);
-	return row ? row->type : WEIR_MIME_DEFAULT;
+	return row ? row->type : NULL;
 }

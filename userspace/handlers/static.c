@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Requests for files: which file, which of RFC 9110's answers. */
+/* Requests for files: from the request to the file that answers it. */
 #include "handlers/static.h"
 
 #include <errno.h>
@@ -10,7 +10,12 @@
 #include <sys/random.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "handlers/static_priv.h"
+
+#define WARN_MS 1000 /* between two messages about requests */
+
+static const struct weir_str none = { NULL, 0 };
 
 static int split_index(struct weir_static *s, const char *names)
 {
@@ -47,7 +52,9 @@ int weir_static_new(const struct weir_static_conf *conf, struct weir_cache *cach
 		return -errno;
 	r = split_index(s, conf->index);
 	if (r == 0)
-		r = weir_mime_new("/etc/mime.types", &s->mime);
+		r = weir_mime_new("/etc/mime.types", conf->options ? &conf->options->types : NULL, &s->mime);
+	if (r == 0 && conf->options)
+		r = weir_static_options_init(&s->options, conf->options);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(s);
@@ -64,6 +71,7 @@ struct weir_static *weir_static_free(struct weir_static *s)
 		weir_static_detach(s, s->newest, &dead);
 	weir_static_bury(s, dead);
 	weir_mime_free(s->mime);
+	weir_static_options_fini(&s->options);
 	free(s->index_text);
 	if (s->inotify_fd >= 0)
 		close(s->inotify_fd);
@@ -74,162 +82,10 @@ struct weir_static *weir_static_free(struct weir_static *s)
 	return NULL;
 }
 
-static void release_file(void *owner)
+/* To the same path with a slash. */
+static void answer_redirect(struct weir_static *s, const struct weir_call *call, struct weir_response *resp)
 {
-	weir_static_file_put(owner);
-}
-
-/* What the representation's own fields are in any status but 200, whose head is ready-made. */
-static void describe(struct weir_response *resp, const struct static_file *f)
-{
-	weir_head_field(&resp->buf, "Last-Modified",
-			(struct weir_str){ f->modified_text, sizeof(f->modified_text) });
-	weir_head_field(&resp->buf, "ETag", f->etag);
-	weir_head_field(&resp->buf, "Accept-Ranges", WEIR_STR("bytes"));
-}
-
-static void add_part(struct weir_response *resp, const struct static_file *f, uint64_t off, uint64_t bytes)
-{
-	struct weir_part *p = &resp->parts[resp->parts_count];
-
-	if (bytes == 0)
-		return;
-	*p = (struct weir_part){ .fd = f->fd, .off = off, .bytes = bytes };
-	if (f->body)
-		p->mem = (const char *)f->body + off;
-	resp->parts_count++;
-}
-
-static void put_content_range(struct weir_buf *b, const struct weir_range *r, uint64_t size)
-{
-	weir_buf_puts(b, "Content-Range: bytes ");
-	weir_buf_u64(b, r->first);
-	weir_buf_puts(b, "-");
-	weir_buf_u64(b, r->last);
-	weir_buf_puts(b, "/");
-	weir_buf_u64(b, size);
-	weir_buf_puts(b, "\r\n");
-}
-
-static void answer_one_range(struct weir_response *resp, const struct static_file *f, const struct weir_range *r)
-{
-	struct weir_head_marks marks;
-
-	weir_response_begin(resp, 206, &marks);
-	weir_head_field(&resp->buf, "Content-Type", (struct weir_str){ f->type, strlen(f->type) });
-	weir_head_length(&resp->buf, r->last - r->first + 1);
-	put_content_range(&resp->buf, r, f->bytes);
-	describe(resp, f);
-	weir_response_end(resp, &marks);
-	add_part(resp, f, r->first, r->last - r->first + 1);
-}
-
-/* multipart/byteranges, RFC 9110 14.6. The heads of the parts are written first, behind where the response's own
- * head will be, because Content-Length counts them. */
-static void answer_ranges(struct weir_static *s, struct weir_response *resp, const struct static_file *f,
-			  const struct weir_range *ranges, int count)
-{
-	struct weir_buf parts = { .p = resp->text + 1024, .cap = sizeof(resp->text) - 1024 };
-	uint64_t serial = __atomic_add_fetch(&s->boundaries, 1, __ATOMIC_RELAXED), total = 0;
-	char text[64];
-	struct weir_buf boundary = { .p = text, .cap = sizeof(text) };
-	struct weir_head_marks marks;
-	size_t from = 0;
-	int i;
-
-	weir_buf_puts(&boundary, "weir-");
-	weir_buf_hex(&boundary, s->boundary);
-	weir_buf_hex(&boundary, serial);
-	for (i = 0; i <= count; i++) {
-		weir_buf_puts(&parts, i > 0 ? "\r\n--" : "--");
-		weir_buf_str(&parts, (struct weir_str){ text, boundary.n });
-		weir_buf_puts(&parts, i < count ? "\r\n" : "--\r\n");
-		if (i < count) {
-			weir_head_field(&parts, "Content-Type", (struct weir_str){ f->type, strlen(f->type) });
-			put_content_range(&parts, &ranges[i], f->bytes);
-			weir_buf_puts(&parts, "\r\n");
-		}
-		resp->parts[resp->parts_count++] =
-			(struct weir_part){ .mem = parts.p + from, .fd = -1, .bytes = parts.n - from };
-		from = parts.n;
-		if (i < count) {
-			add_part(resp, f, ranges[i].first, ranges[i].last - ranges[i].first + 1);
-			total += ranges[i].last - ranges[i].first + 1;
-		}
-	}
-	weir_response_begin(resp, 206, &marks);
-	weir_buf_puts(&resp->buf, "Content-Type: multipart/byteranges; boundary=");
-	weir_buf_str(&resp->buf, (struct weir_str){ text, boundary.n });
-	weir_buf_puts(&resp->buf, "\r\n");
-	weir_head_length(&resp->buf, total + parts.n);
-	describe(resp, f);
-	weir_response_end(resp, &marks);
-}
-
-static void answer_not_satisfiable(struct weir_response *resp, const struct weir_request *req, uint64_t size)
-{
-	char text[32];
-	struct weir_buf value = { .p = text, .cap = sizeof(text) };
-
-	weir_buf_puts(&value, "bytes */");
-	weir_buf_u64(&value, size);
-	weir_response_error(resp, req, 416, NULL, "Content-Range", (struct weir_str){ text, value.n });
-}
-
-static void answer_whole(struct weir_response *resp, const struct weir_request *req, const struct static_file *f)
-{
-	resp->status = 200;
-	resp->head = f->head;
-	resp->head_bytes = f->head_bytes;
-	resp->date_off = f->marks.date_off;
-	resp->conn_off = f->marks.conn_off;
-	if (req->method == WEIR_METHOD_GET)
-		add_part(resp, f, 0, f->bytes);
-}
-
-static bool has_conditions(const struct weir_request *r)
-{
-	return weir_request_has(r, WEIR_FIELD_RANGE) || weir_request_has(r, WEIR_FIELD_IF_MATCH) ||
-	       weir_request_has(r, WEIR_FIELD_IF_NONE_MATCH) || weir_request_has(r, WEIR_FIELD_IF_MODIFIED_SINCE) ||
-	       weir_request_has(r, WEIR_FIELD_IF_UNMODIFIED_SINCE);
-}
-
-/* True: answered with something else than the whole file. */
-static bool answer_conditions(struct weir_static *s, const struct weir_request *req, const struct static_file *f,
-			      struct weir_response *resp)
-{
-	struct weir_range ranges[WEIR_HTTP_RANGES_MAX];
-	struct weir_head_marks marks;
-	int64_t now = weir_realtime_s();
-	int n;
-
-	switch (weir_cond_check(req, f->etag, f->modified, now)) {
-	case 304:
-		weir_response_begin(resp, 304, &marks);
-		describe(resp, f);
-		weir_response_end(resp, &marks);
-		return true;
-	case 412:
-		weir_response_error(resp, req, 412, NULL, NULL, (struct weir_str){ NULL, 0 });
-		return true;
-	default:
-		break;
-	}
-	if (req->method != WEIR_METHOD_GET || req->counts[WEIR_FIELD_RANGE] != 1 ||
-	    !weir_cond_range_applies(req, f->etag, f->modified, now))
-		return false;
-	n = weir_range_parse(req->fields[WEIR_FIELD_RANGE], f->bytes, ranges);
-	if (n < 0)
-		answer_not_satisfiable(resp, req, f->bytes);
-	else if (n == 1)
-		answer_one_range(resp, f, ranges);
-	else if (n > 1)
-		answer_ranges(s, resp, f, ranges, n);
-	return n != 0;
-}
-
-static void answer_redirect(const struct weir_request *req, struct weir_response *resp)
-{
+	const struct weir_request *req = call->req;
 	char text[3 * 1024];
 	struct weir_buf location = { .p = text, .cap = sizeof(text) };
 
@@ -240,9 +96,9 @@ static void answer_redirect(const struct weir_request *req, struct weir_response
 		weir_buf_str(&location, req->query);
 	}
 	if (location.is_full)
-		weir_response_error(resp, req, 414, NULL, NULL, (struct weir_str){ NULL, 0 });
+		weir_static_answer_status(s, call, 414, NULL, none, resp);
 	else
-		weir_response_error(resp, req, 301, NULL, "Location", (struct weir_str){ text, location.n });
+		weir_static_answer_status(s, call, 301, "Location", (struct weir_str){ text, location.n }, resp);
 }
 
 static unsigned status_of(int error)
@@ -269,69 +125,108 @@ static unsigned status_of(int error)
 	}
 }
 
-static void answer_options(struct weir_response *resp)
+static void answer_options(const struct weir_static *s, struct weir_response *resp)
 {
 	struct weir_head_marks marks;
 
 	weir_response_begin(resp, 204, &marks);
 	weir_head_field(&resp->buf, "Allow", WEIR_STR("GET, HEAD, OPTIONS"));
+	weir_static_put_common(s, &resp->buf);
 	weir_response_end(resp, &marks);
 }
 
-static void answer_file(struct weir_static *s, const struct weir_call *call, struct static_file *f,
-			struct weir_response *resp)
+bool weir_static_may_warn(struct weir_static *s)
 {
-	struct weir_cache_image image = {
-		.head = f->head,
-		.head_bytes = f->head_bytes,
-		.date_off = f->marks.date_off,
-		.conn_off = f->marks.conn_off,
-		.body = f->body,
-		.body_bytes = (uint32_t)f->bytes,
-	};
+	uint64_t now = weir_now_ms(), last = __atomic_load_n(&s->warned_ms, __ATOMIC_RELAXED);
 
-	bool is_answered = has_conditions(call->req) && answer_conditions(s, call->req, f, resp);
+	return (last == 0 || now >= last + WARN_MS) &&
+	       __atomic_compare_exchange_n(&s->warned_ms, &last, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
 
-	resp->owner = f;
-	resp->release = release_file;
-	if (is_answered)
+/* Redirects, rewrites. True: answered. Else *path is below the root; it may be in `text`. */
+static bool apply_rules(struct weir_static *s, const struct weir_call *call, struct weir_buf *text,
+			struct weir_str *path, struct weir_response *resp)
+{
+	const char *rule;
+	unsigned status;
+	int r = weir_static_rules_apply(s->options.rules, call->req, text, &status, &rule);
+
+	if (r == 0)
+		return false;
+	if (r > 0 && status == 0) {
+		*path = (struct weir_str){ text->p, text->n };
+		return false;
+	}
+	if (r > 0) {
+		weir_static_answer_status(s, call, status, "Location", (struct weir_str){ text->p, text->n }, resp);
+		return true;
+	}
+	if (r == -ELOOP && weir_static_may_warn(s))
+		weir_warn("the pattern of '%s' gave up on a path of %zu bytes, answering 500: it backtracks too much, "
+			  "simplify it",
+			  rule, call->req->path.n);
+	weir_static_answer_status(s, call, r == -E2BIG ? 414 : r == -ENOENT ? 404 : 500, NULL, none, resp);
+	return true;
+}
+
+/* What has no file: a redirect, a listing, or an error. */
+static void answer_missing(struct weir_static *s, const struct weir_call *call, struct weir_str path, int r,
+			   struct weir_response *resp)
+{
+	bool is_folder = path.n == 0 || path.p[path.n - 1] == '/';
+
+	if (r == -EISDIR) {
+		answer_redirect(s, call, resp);
 		return;
-	answer_whole(resp, call->req, f);
-	if (f->body && weir_cache_is_on(s->cache))
-		(void)weir_cache_publish(s->cache, &f->item, call->req, call->endpoint, &image);
+	}
+	if (r == -EPERM && is_folder && s->options.listing != WEIR_LISTING_OFF) {
+		r = weir_static_answer_list(s, call, path, resp);
+		if (r == 0)
+			return;
+	}
+	weir_static_answer_status(s, call, r > 0 ? (unsigned)r : status_of(r), NULL, none, resp);
 }
 
 void weir_static_serve(struct weir_static *s, const struct weir_call *call, struct weir_response *resp)
 {
 	const struct weir_request *req = call->req;
+	char text[STATIC_PATH_MAX];
+	struct weir_buf to = { .p = text, .cap = sizeof(text) };
 	struct weir_str path = req->path;
 	struct static_file *f;
+	bool is_prefix;
 	int r;
 
-	if (req->method == WEIR_METHOD_OPTIONS) {
-		answer_options(resp);
+	if (s->options.is_guarded && !weir_static_admit(s, call, resp))
 		return;
-	}
-	if (req->method == WEIR_METHOD_OTHER) {
-		weir_response_error(resp, req, 405, NULL, "Allow", WEIR_STR("GET, HEAD, OPTIONS"));
+	if (req->method == WEIR_METHOD_OPTIONS) {
+		answer_options(s, resp);
 		return;
 	}
 	/* "/app" belongs to the prefix "/app/" */
-	if (path.n < call->prefix.n) {
-		answer_redirect(req, resp);
+	is_prefix = path.n < call->prefix.n;
+	if (!is_prefix) {
+		path.p += call->prefix.n;
+		path.n -= call->prefix.n;
+		/* of any method: 307 and 308 are there for POST */
+		if (s->options.rules && apply_rules(s, call, &to, &path, resp))
+			return;
+	}
+	if (req->method == WEIR_METHOD_OTHER) {
+		weir_static_answer_status(s, call, 405, "Allow", WEIR_STR("GET, HEAD, OPTIONS"), resp);
 		return;
 	}
-	path.p += call->prefix.n;
-	path.n -= call->prefix.n;
+	if (is_prefix) {
+		answer_redirect(s, call, resp);
+		return;
+	}
 	while (path.n > 0 && *path.p == '/') {
 		path.p++;
 		path.n--;
 	}
-	r = weir_static_get(s, path, &f);
+	r = weir_static_look_up(s, path, &f);
 	if (r == 0)
-		answer_file(s, call, f, resp);
-	else if (r == -EISDIR)
-		answer_redirect(req, resp);
+		weir_static_answer_file(s, call, f, resp);
 	else
-		weir_response_error(resp, req, status_of(r), NULL, NULL, (struct weir_str){ NULL, 0 });
+		answer_missing(s, call, path, r, resp);
 }

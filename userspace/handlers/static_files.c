@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The table of files in memory: by path, and in order of use. One lock, held for a few hundred nanoseconds a
+/* The table of files and aliases in memory: by path, and in order of use. One lock, held for a few hundred nanoseconds a
  * request; what takes longer (withdrawing, freeing) is done after it with a list of the dead. */
 #include "handlers/static_priv.h"
 
@@ -31,23 +31,41 @@ struct static_file *weir_static_file_new(struct weir_str path)
 	f->path[path.n] = '\0';
 	f->path_bytes = path.n;
 	f->hash = weir_static_hash(path.p, path.n);
-	f->fd = -1;
 	f->refs = 1;
 	weir_cache_item_init(&f->item);
 	return f;
 }
 
+struct static_rep *weir_static_rep_free(struct static_rep *r)
+{
+	if (!r)
+		return NULL;
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r->body);
+	free(r->head);
+	free(r->cond_head);
+	free(r);
+	return NULL;
+}
+
 void weir_static_file_put(struct static_file *f)
 {
+	struct static_file *target = f->target;
+	unsigned c;
+
 	/* acq_rel: whoever frees sees what the others did with it */
 	if (__atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	weir_cache_item_fini(&f->item);
-	if (f->fd >= 0)
-		close(f->fd);
-	free(f->body);
+	for (c = 0; c < WEIR_CODING__MAX; c++)
+		weir_static_rep_free(f->reps[c]);
+	free(f->names);
+	free(f->extra);
 	free(f->path);
 	free(f);
+	if (target)
+		weir_static_file_put(target);
 }
 
 static void unlist(struct weir_static *s, struct static_file *f)
@@ -74,6 +92,14 @@ static struct static_file **find_place(struct weir_static *s, struct weir_str pa
 	return p;
 }
 
+static void touch(struct weir_static *s, struct static_file *f)
+{
+	if (s->newest == f)
+		return;
+	unlist(s, f);
+	weir_static_list(s, f);
+}
+
 struct static_file *weir_static_find(struct weir_static *s, struct weir_str path)
 {
 	uint32_t hash = weir_static_hash(path.p, path.n);
@@ -83,26 +109,40 @@ struct static_file *weir_static_find(struct weir_static *s, struct weir_str path
 	f = *find_place(s, path, hash);
 	if (f) {
 		__atomic_add_fetch(&f->refs, 1, __ATOMIC_RELAXED);
-		if (s->newest != f) {
-			unlist(s, f);
-			weir_static_list(s, f);
-		}
+		touch(s, f);
+		if (f->target)
+			touch(s, f->target);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return f;
+}
+
+/* An alias that is found is among its target's. */
+static void leave_target(struct static_file *f)
+{
+	struct static_file **p = &f->target->aliases;
+
+	while (*p != f)
+		p = &(*p)->next_alias;
+	*p = f->next_alias;
+	f->target->aliases_count--;
 }
 
 void weir_static_detach(struct weir_static *s, struct static_file *f, struct static_file **dead)
 {
 	unsigned i;
 
+	while (f->aliases)
+		weir_static_detach(s, f->aliases, dead);
 	if (f->is_found) {
+		if (f->target)
+			leave_target(f);
 		struct static_file **p = find_place(s, (struct weir_str){ f->path, f->path_bytes }, f->hash);
 
 		*p = f->next;
 		s->files--;
-		s->memory -= f->body ? f->bytes : 0;
-		s->open -= f->fd >= 0;
+		s->memory -= f->memory;
+		s->open -= f->open;
 	}
 	unlist(s, f);
 	for (i = 0; i < f->links_count; i++)
@@ -124,6 +164,27 @@ void weir_static_bury(struct weir_static *s, struct static_file *dead)
 	}
 }
 
+static void trim(struct weir_static *s, const struct static_file *keep, struct static_file **dead)
+{
+	while (s->oldest && s->oldest != keep && s->oldest != keep->target &&
+	       (s->files > s->files_max || s->memory > STATIC_MEMORY_MAX || s->open > STATIC_OPEN_MAX))
+		weir_static_detach(s, s->oldest, dead);
+}
+
+/* Whoever invents paths for one file pushes out no more than others of the same file. */
+static void join_target(struct weir_static *s, struct static_file *f, struct static_file **dead)
+{
+	struct static_file *last = f->target->aliases;
+
+	f->next_alias = last;
+	f->target->aliases = f;
+	if (++f->target->aliases_count <= STATIC_ALIASES_MAX)
+		return;
+	while (last->next_alias)
+		last = last->next_alias;
+	weir_static_detach(s, last, dead);
+}
+
 void weir_static_commit(struct weir_static *s, struct static_file *f)
 {
 	struct static_file *dead = NULL, **place;
@@ -132,19 +193,51 @@ void weir_static_commit(struct weir_static *s, struct static_file *f)
 	place = find_place(s, (struct weir_str){ f->path, f->path_bytes }, f->hash);
 	if (!f->is_listed) {
 		/* changed while it was read: good for this one response, no more */
-	} else if (*place) {
+	} else if (*place || (f->target && !f->target->is_found)) {
 		weir_static_detach(s, f, &dead);
 	} else {
 		f->next = NULL;
 		*place = f;
 		f->is_found = true;
 		s->files++;
-		s->memory += f->body ? f->bytes : 0;
-		s->open += f->fd >= 0;
+		s->memory += f->memory;
+		s->open += f->open;
+		if (f->target)
+			join_target(s, f, &dead);
 	}
-	while (s->oldest && s->oldest != f &&
-	       (s->files > s->files_max || s->memory > STATIC_MEMORY_MAX || s->open > STATIC_OPEN_MAX))
-		weir_static_detach(s, s->oldest, &dead);
+	trim(s, f, &dead);
+	pthread_mutex_unlock(&s->lock);
+	weir_static_bury(s, dead);
+}
+
+void weir_static_abandon(struct weir_static *s, struct static_file *f)
+{
+	struct static_file *dead = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	if (f->is_listed)
+		weir_static_detach(s, f, &dead);
+	pthread_mutex_unlock(&s->lock);
+	weir_static_bury(s, dead);
+	weir_static_file_put(f);
+}
+
+void weir_static_add_rep(struct weir_static *s, struct static_file *f, struct static_rep *r)
+{
+	struct static_file *dead = NULL;
+	size_t memory = r->body ? r->bytes : 0;
+
+	pthread_mutex_lock(&s->lock);
+	f->reps[r->coding] = r;
+	/* release: who reads READY reads the representation too */
+	__atomic_store_n(&f->states[r->coding], STATIC_READY, __ATOMIC_RELEASE);
+	f->memory += memory;
+	f->open += r->fd >= 0;
+	if (f->is_found) {
+		s->memory += memory;
+		s->open += r->fd >= 0;
+		trim(s, f, &dead);
+	}
 	pthread_mutex_unlock(&s->lock);
 	weir_static_bury(s, dead);
 }

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <sys/inotify.h>
 
-#define DIR_EVENTS                                                                                       \
-	(IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE | \
+#define DIR_EVENTS                                                                                                     \
+	(IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE |                \
 	 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_DONT_FOLLOW)
 #define FILE_EVENTS (IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_DONT_FOLLOW)
 
@@ -74,29 +74,29 @@ void weir_static_unwatch(struct weir_static *s, struct static_link *l)
 	(void)inotify_rm_watch(s->inotify_fd, l->wd);
 }
 
-/* Under lock. `path` is writable and restored. */
-static int add_directories(struct weir_static *s, struct static_file *f, size_t index_count)
+/* The links for all names of `path`, which is f->path or in f->names: writable, and restored. Under lock. */
+static int add_directories(struct weir_static *s, struct static_file *f, char *path, size_t bytes, size_t index_count)
 {
 	size_t start = 0, i;
 	int r = 0;
 
 	while (r == 0) {
-		char *slash = memchr(f->path + start, '/', f->path_bytes - start);
-		size_t end = slash ? (size_t)(slash - f->path) : f->path_bytes;
-		struct weir_str name = { f->path + start, end - start };
-		const char *dir = start == 0 ? "." : f->path;
+		char *slash = memchr(path + start, '/', bytes - start);
+		size_t end = slash ? (size_t)(slash - path) : bytes;
+		struct weir_str name = { path + start, end - start };
+		const char *dir = start == 0 ? "." : path;
 
 		if (start > 0)
-			f->path[start - 1] = '\0';
+			path[start - 1] = '\0';
 		if (name.n > 0)
 			r = add_link(s, f, dir, DIR_EVENTS, name);
-		else if (start == f->path_bytes)
+		else if (start == bytes)
 			for (i = 0; r == 0 && i < index_count; i++)
 				r = add_link(s, f, dir, DIR_EVENTS, s->index[i]);
 		else
 			r = -EINVAL; /* "a//b": not worth a second name for the same file */
 		if (start > 0)
-			f->path[start - 1] = '/';
+			path[start - 1] = '/';
 		if (!slash)
 			break;
 		start = end + 1;
@@ -104,18 +104,73 @@ static int add_directories(struct weir_static *s, struct static_file *f, size_t 
 	return r;
 }
 
-int weir_static_watch_add(struct weir_static *s, struct static_file *f, size_t index_count, const char *file_path)
+/* The variants in f->names: their directory is watched already, for the file itself. Those that exist are watched by
+ * themselves too. Under lock. */
+static int add_variants(struct weir_static *s, struct static_file *f)
+{
+	char *path = f->names;
+	int r = 0;
+
+	while (r == 0 && *path) {
+		char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+		if (slash)
+			*slash = '\0';
+		r = add_link(s, f, slash ? path : ".", DIR_EVENTS, (struct weir_str){ name, strlen(name) });
+		if (slash)
+			*slash = '/';
+		if (r == 0)
+			r = add_link(s, f, path, FILE_EVENTS, (struct weir_str){ "", 0 });
+		if (r == -ENOENT)
+			r = 0;
+		path += strlen(path) + 1;
+	}
+	return r;
+}
+
+/* Under lock. */
+static void list(struct weir_static *s, struct static_file *f)
+{
+	__atomic_add_fetch(&f->refs, 1, __ATOMIC_RELAXED);
+	weir_static_list(s, f);
+	f->is_listed = true;
+}
+
+int weir_static_watch_add(struct weir_static *s, struct static_file *f, size_t index_count, const char *file_path,
+			  bool variants)
 {
 	struct static_file *dead = NULL;
 	int r;
 
 	pthread_mutex_lock(&s->lock);
-	__atomic_add_fetch(&f->refs, 1, __ATOMIC_RELAXED);
-	weir_static_list(s, f);
-	f->is_listed = true;
-	r = add_directories(s, f, index_count);
+	list(s, f);
+	r = add_directories(s, f, f->path, f->path_bytes, index_count);
 	if (r == 0)
 		r = add_link(s, f, file_path, FILE_EVENTS, (struct weir_str){ "", 0 });
+	if (r == 0 && variants)
+		r = add_variants(s, f);
+	if (r < 0)
+		weir_static_detach(s, f, &dead);
+	pthread_mutex_unlock(&s->lock);
+	weir_static_bury(s, dead);
+	return r;
+}
+
+int weir_static_watch_absent(struct weir_static *s, struct static_file *f, size_t count)
+{
+	struct static_file *dead = NULL;
+	char *path = f->names;
+	int r = 0;
+
+	pthread_mutex_lock(&s->lock);
+	list(s, f);
+	while (r == 0 && count-- > 0) {
+		/* as far as there are directories: the first name that is missing has its link then */
+		r = add_directories(s, f, path, strlen(path), s->index_count);
+		if (r == -ENOENT || r == -ENOTDIR)
+			r = 0;
+		path += strlen(path) + 1;
+	}
 	if (r < 0)
 		weir_static_detach(s, f, &dead);
 	pthread_mutex_unlock(&s->lock);
@@ -134,8 +189,12 @@ static void detach_by_wd(struct weir_static *s, int wd, struct static_file **dea
 		for (i = 0; i < f->links_count; i++)
 			if (wd < 0 || f->links[i].wd == wd)
 				break;
-		if (i < f->links_count)
-			weir_static_detach(s, f, dead);
+		if (i == f->links_count)
+			continue;
+		weir_static_detach(s, f, dead);
+		/* it may have been an alias, and gone with its target */
+		if (older && !older->is_listed)
+			older = s->newest;
 	}
 }
 

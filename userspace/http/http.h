@@ -142,6 +142,22 @@ bool weir_cond_range_applies(const struct weir_request *r, struct weir_str etag,
  * -EINVAL: has weights, '*', or a coding that has no bit; such a request is never answered by the kernel. */
 int weir_encoding_classify(struct weir_str value, uint8_t *ret_set);
 
+/* Content codings that responses are made in; the order is the server's preference among equals. */
+enum weir_coding {
+	WEIR_CODING_BR,
+	WEIR_CODING_ZSTD,
+	WEIR_CODING_GZIP,
+	WEIR_CODING_IDENTITY,
+	WEIR_CODING__MAX,
+};
+
+/* Weights of an Accept-Encoding value (RFC 9110 12.5.3) in thousandths; 0: not acceptable. Items that are malformed
+ * are ignored; of several about one coding the first counts. An identity that the field does not name weighs 1. */
+void weir_encoding_weigh(struct weir_str value, uint16_t ret[WEIR_CODING__MAX]);
+
+/* "br", "zstd", "gzip", "identity" */
+extern const char *const weir_coding_names[WEIR_CODING__MAX];
+
 /* "Not Found"; "Unknown" for what has none. */
 const char *weir_status_reason(unsigned status);
 

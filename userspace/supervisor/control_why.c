@@ -316,6 +316,9 @@ static void explain(const struct sup *s, const struct sup_url *u, size_t listen,
 		add(reasons, "XDP is not attached: %s", s->no_dp);
 	if (!pool->kernel_cache)
 		add(reasons, "pool '%s' has kernel_cache off", pool->name);
+	if (pool->handler == WEIR_HANDLER_STATIC && (pool->files.access.count || pool->files.auth_file))
+		add(reasons, "pool '%s' asks who comes (%s): XDP would answer anybody, so nothing of it is cached",
+		    pool->name, pool->files.auth_file ? "auth_file" : "access");
 	if (!s->dp || !pool->kernel_cache)
 		return;
 	find_entries(s, u, l, pool->id, cached, &size);

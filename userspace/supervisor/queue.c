@@ -111,10 +111,14 @@ uint64_t sup_queue_oldest_ms(const struct sup *s, const struct sup_pool *p)
  * connection was reset before anybody took it. */
 static void put_right(struct sup *s, struct sup_pool *p, struct weir_queue *q)
 {
+	/* acquire: in this order, so that what is seen as taken is seen as arrived */
+	uint64_t taken = __atomic_load_n(&q->taken, __ATOMIC_ACQUIRE);
 	uint64_t arrived = __atomic_load_n(&q->arrived, __ATOMIC_RELAXED);
-	uint64_t taken = __atomic_load_n(&q->taken, __ATOMIC_RELAXED);
 	bool is_still = arrived == p->arrived && taken == p->taken;
 
+	/* Taken here, counted elsewhere: tcp_migrate_req brought it from the socket of a worker that was replaced. */
+	if ((int64_t)(arrived - taken) < 0)
+		arrived = __atomic_add_fetch(&q->arrived, taken - arrived, __ATOMIC_RELAXED);
 	if (arrived == taken || taken != p->taken)
 		p->taken_ms = arrived == taken ? 0 : weir_now_ms();
 	else if (!p->taken_ms)

@@ -7,7 +7,7 @@
 #include "supervisor/supervisor_priv.h"
 
 #define SUP_STATE_MAGIC 0x31726965575f7473ULL
-#define SUP_STATE_VERSION 1
+#define SUP_STATE_VERSION 2
 
 /* A keeper, and the numbers that our descriptors have in it. */
 struct sup_state_slot {
@@ -30,7 +30,7 @@ struct sup_state {
 	uint64_t flows;	       /* size of the flow table */
 	int64_t started_at;
 	uint32_t is_attached;  /* there was a kernel side */
-	uint32_t pad;
+	uint32_t has_set_migrate; /* tcp_migrate_req was off: whoever sees the drain end sets it back */
 	char name[64];	       /* of the instance: of its pins */
 	uint32_t want[WEIR_POOLS_MAX]; /* enum sup_want, by pool id */
 	char pools[WEIR_POOLS_MAX][32]; /* their names */

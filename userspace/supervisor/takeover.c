@@ -235,8 +235,12 @@ void sup_takeover_finish(struct sup *s)
 		if (s->slots[i].pidfd >= 0)
 			(void)epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->slots[i].pidfd, &e);
 	}
+	/* The supervisor before may have been replaced, or killed, in the midst of its own drain. */
 	if (s->old)
-		s->has_set_migrate = set_migrate('1');
+		s->has_set_migrate = set_migrate('1') || s->old->has_set_migrate;
+	else if (s->state->has_set_migrate)
+		(void)set_migrate('0');
+	s->state->has_set_migrate = s->has_set_migrate;
 	for (i = 0; s->old && i < WEIR_SLOTS_MAX; i++)
 		if (sup_state_is_alive(&s->old->slots[i]) && end_old(s, &s->old->slots[i]) == 0)
 			n++;
@@ -251,6 +255,9 @@ void sup_takeover_tick(struct sup *s, bool is_over)
 		return;
 	if (s->has_set_migrate)
 		(void)set_migrate('0');
+	s->has_set_migrate = false;
+	if (s->state)
+		s->state->has_set_migrate = 0;
 	(void)munmap(s->old, sup_state_bytes());
 	s->old = NULL;
 }

@@ -19,6 +19,8 @@ struct keeper_worker {
 	const char *killed_for; /* why we killed it; NULL: we have not */
 };
 
+#define KEEPER_STRAYS_MAX 64
+
 struct keeper {
 	/* fixed after init */
 	struct wrk_base base;	  /* but for what each worker gets of its own */
@@ -31,7 +33,10 @@ struct keeper {
 	struct keeper_worker serving, next, old;
 	uint64_t retry_ms;	  /* none serves: when to start one */
 	unsigned backoff_ms;
-	bool has_strays;	  /* descriptors of a worker that was killed while another lived */
+	uint32_t dead_generation;	    /* of the worker that died last */
+	uint64_t strays_ms;		    /* when to look at the strays again; 0: there are none */
+	uint64_t strays[KEEPER_STRAYS_MAX]; /* their sockets' cookies */
+	unsigned strays_count;
 	bool is_ending;
 	bool is_moving;		  /* and others of the pool take its connections */
 	bool is_resting;	  /* no worker until the epoll set has an event */
@@ -56,10 +61,16 @@ void keeper_wake_supervisor(const struct keeper *k);
 
 /* keeper_start.c: what is done once, with the rights of the supervisor at first. Logs. */
 int keeper_prepare(struct keeper *k);
-/* Closes what neither the supervisor gave us nor a connection is: what a dead worker had open. */
-int keeper_close_strays(const struct keeper *k);
 /* Listening sockets in the epoll set, as a worker would put them there. */
 int keeper_watch_sources(const struct keeper *k);
+
+/* keeper_strays.c */
+/* Closes what neither the supervisor gave us nor a connection is: what a dead worker had open. */
+int keeper_close_strays(const struct keeper *k);
+/* A worker has died, and its requests in flight were noted: sees to the descriptors that it had not entered. */
+void keeper_find_strays(struct keeper *k, uint32_t dead_generation);
+/* Now and then: whether those that it found beside a living worker are still there. */
+void keeper_look_again(struct keeper *k);
 
 /* keeper_health.c */
 void keeper_ping(struct keeper *k);

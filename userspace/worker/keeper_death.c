@@ -142,7 +142,6 @@ void keeper_orphan(struct keeper *k, struct keeper_worker *w, const char *why)
 	wrk_recover_dead(&k->rescue, w->generation);
 	close(w->drain_fd);
 	w->pid = 0;
-	k->has_strays = true;
 	if (w == &k->serving) {
 		k->is_pinged = false;
 		k->retry_ms = 0;

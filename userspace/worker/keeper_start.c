@@ -12,42 +12,9 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "common/fds.h"
 #include "common/log.h"
 
 #define THROTTLE_NICE 10
-
-int keeper_close_strays(const struct keeper *k)
-{
-	const struct wrk_base *b = &k->base;
-	const struct wrk_setup *s = b->setup;
-	uint32_t fd, highest = b->table.highest ? *b->table.highest : 0;
-	size_t count = 0, i;
-	_cleanup_free_ int *keep = calloc(s->listeners_count + WEIR_POOLS_MAX + WEIR_CLASS__MAX + 16 + highest,
-					  sizeof(*keep));
-
-	if (!keep)
-		return -ENOMEM;
-	for (i = 0; i < s->listeners_count; i++)
-		keep[count++] = s->listeners[i].fd;
-	for (i = 0; i < WEIR_POOLS_MAX; i++)
-		keep[count++] = s->pass_tx[i];
-	for (i = 0; i < WEIR_CLASS__MAX; i++)
-		keep[count++] = s->cache_fds[i];
-	keep[count++] = s->tickets_fd;
-	keep[count++] = s->queue_fd;
-	keep[count++] = s->pass_rx;
-	keep[count++] = s->wake_fd;
-	keep[count++] = b->epoll_fd;
-	keep[count++] = b->ping_fd;
-	keep[count++] = k->signal_fd;
-	count += keeper_program_fds(k, &keep[count]);
-	for (fd = 0; highest > 0 && fd <= highest; fd++)
-		if (b->table.conns[fd].state != WRK_FREE)
-			keep[count++] = (int)fd;
-	weir_fds_close_except(keep, count);
-	return 0;
-}
 
 static void join_cgroup(const char *path)
 {
@@ -145,6 +112,9 @@ static int make_shared(struct keeper *k)
 	r = wrk_tickets_init(&k->rescue);
 	if (r < 0)
 		return weir_err(r, "cannot map the pool's tickets");
+	r = wrk_locals_init(&k->rescue);
+	if (r < 0)
+		return weir_err(r, "cannot ask the listening sockets for their addresses");
 	return 0;
 }
 

@@ -148,13 +148,10 @@ static void bury(struct keeper *k, struct keeper_worker *w, int status)
 		count_crash(k, &dead);
 	close(dead.drain_fd);
 	flush_cache(k->base.setup);
-	if (!keeper_has_worker(k)) {
-		(void)keeper_close_strays(k);
-		k->has_strays = false;
-	} else if (!is_clean) {
+	if (!is_clean && keeper_has_worker(k))
 		wrk_recover_dead(&k->rescue, dead.generation);
-		k->has_strays = true;
-	}
+	if (!is_clean || !keeper_has_worker(k))
+		keeper_find_strays(k, dead.generation);
 	if (w == &k->next)
 		weir_metrics_add(k->base.setup->metrics, recycle_failures, 1);
 	if (w == &k->serving) {
@@ -286,6 +283,7 @@ void keeper_step(struct keeper *k)
 			weir_metrics_set(k->base.setup->metrics, started_at, weir_realtime_s());
 		publish(k);
 	}
+	keeper_look_again(k);
 	look_ready(k, &k->serving);
 	look_ready(k, &k->next);
 	if (k->next.pid && k->next.is_ready && !k->next.killed_for)

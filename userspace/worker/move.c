@@ -57,6 +57,30 @@ static bool move(struct wrk_thread *t, struct wrk_conn *c)
 	return wrk_pass_on(t, c, w->setup->pool->id, rest) == 0;
 }
 
+/* What the epoll set reports: a connection in which a request waits goes unread, so that a busy client cannot keep this
+ * one thread serving; only what is under way (a body, an end) is finished here. */
+static void take_events(struct wrk_thread *t)
+{
+	struct wrk_worker *w = t->w;
+	struct epoll_event events[64];
+	int i, n = epoll_wait(w->base->epoll_fd, events, ARRAY_SIZE(events), 0);
+
+	for (i = 0; i < n; i++) {
+		struct wrk_conn *c = &w->base->table.conns[(uint32_t)events[i].data.u64];
+
+		if (events[i].data.u64 >> 32 != WRK_SOURCE_CONN) {
+			wrk_dispatch(t, events[i].data.u64, events[i].events);
+			continue;
+		}
+		if (!wrk_conn_claim(c, t->number))
+			continue;
+		if (c->phase != WRK_PHASE_HEAD)
+			wrk_serve(t, c, events[i].events);
+		else if (!move(t, c))
+			wrk_conn_give_back(w, c, t->number);
+	}
+}
+
 /* Returns how many are left. */
 static unsigned move_idle(struct wrk_thread *t)
 {
@@ -95,7 +119,7 @@ void wrk_move_all(struct wrk_worker *w)
 	/* For a while something may still be handed to the old listening sockets. */
 	while (now - start < WRK_BACKLOG_MS || (left && now - start < MOVE_MAX_MS)) {
 		move_new(w, to);
-		wrk_serve_rest(t);
+		take_events(t);
 		left = move_idle(t);
 		(void)poll(NULL, 0, ROUND_MS);
 		now = weir_now_ms();

@@ -100,7 +100,7 @@ void wrk_pass_receive(struct wrk_thread *t)
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
-	struct wrk_conn *c;
+	struct wrk_conn *c, born;
 	ssize_t n = recvmsg(t->w->setup->pass_rx, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (n <= 0)
@@ -108,15 +108,19 @@ void wrk_pass_receive(struct wrk_thread *t)
 	fd = received_fd(&m);
 	if (fd < 0 || n < (ssize_t)sizeof(head) || head.bytes != (size_t)n - sizeof(head))
 		return;
-	c = wrk_conn_open(&t->w->base->table, fd, t->number);
+	born = (struct wrk_conn){
+		.key = head.key,
+		.consumed = head.consumed,
+		.sent = head.sent,
+		.endpoint = head.endpoint,
+		.deadline_ms = weir_now_ms() + t->w->setup->pool->keepalive_ms,
+		.since_ms = weir_now_ms(),
+		/* its request is only here */
+		.step = head.bytes > 0 ? WRK_STEP_TAKEN : WRK_STEP_NONE,
+	};
+	c = wrk_conn_open(&t->w->base->table, TAKE_FD(fd), t->number, &born);
 	if (!c)
 		return;
-	(void)TAKE_FD(fd);
-	c->key = head.key;
-	c->consumed = head.consumed;
-	c->sent = head.sent;
-	c->endpoint = head.endpoint;
-	__atomic_store_n(&c->deadline_ms, weir_now_ms() + t->w->setup->pool->keepalive_ms, __ATOMIC_RELAXED);
 	weir_metrics_add(t->w->setup->metrics, received, 1);
 	wrk_serve_received(t, c, head.bytes);
 }

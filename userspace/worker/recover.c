@@ -35,6 +35,13 @@ static int ask_socket(int fd, struct totals *ret)
 	return 0;
 }
 
+bool wrk_socket_is_unread(int fd)
+{
+	struct totals socket;
+
+	return ask_socket(fd, &socket) == 0 && socket.read == 0;
+}
+
 /* Whether a connection in flight is idle in the client's eyes: the thread had not read the request, or had sent the
  * whole response of the last one. Corrects the entry. */
 static bool is_between_requests(struct wrk_conn *c, const struct totals *socket)
@@ -102,7 +109,8 @@ static void recover(struct wrk_worker *w, struct wrk_conn *c)
 	uint32_t old = __atomic_load_n(&c->state, __ATOMIC_ACQUIRE);
 	bool was_idle = (old & ~(uint32_t)WRK_HELD) == WRK_IDLE;
 
-	if (old == WRK_FREE || (!was_idle && wrk_table_is_living(&w->base->table, old)))
+	/* what a dead thread was opening is for the keeper to find */
+	if (old == WRK_FREE || (old & 0x7f) == WRK_OPENING || (!was_idle && wrk_table_is_living(&w->base->table, old)))
 		return;
 	/* Fails when a living thread has it, or, for a dead owner's, when an event marks it: try again. */
 	while (!__atomic_compare_exchange_n(&c->state, &old, WRK_FLIGHT | me << 8, false, __ATOMIC_ACQ_REL,

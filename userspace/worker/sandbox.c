@@ -39,7 +39,7 @@ static const int allowed[] = {
 	SCMP_SYS(close), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
 	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(writev),
 	/* files: below the root by openat2; openat for what libc reads about the machine */
-	SCMP_SYS(openat2), SCMP_SYS(openat), SCMP_SYS(pread64), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
+	SCMP_SYS(openat2), SCMP_SYS(openat), SCMP_SYS(pread64), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(getdents64),
 	SCMP_SYS(lseek), SCMP_SYS(fcntl), SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_watch),
 	/* memory, threads, time */
 	SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mprotect), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk),

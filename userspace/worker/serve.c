@@ -117,8 +117,12 @@ static enum wrk_next read_some(struct wrk_thread *t, struct wrk_conn *c)
 
 	n = recv(wrk_conn_fd(&t->w->base->table, c), bytes + have, room, 0);
 	if (n < 0) {
-		if (errno == EAGAIN)
+		if (errno == EAGAIN) {
+			/* accepted without a request: nobody waits in it */
+			if (c->is_counted && c->consumed == 0)
+				wrk_queue_leave(t->w, c);
 			return WRK_NEXT_EMPTY;
+		}
 		return errno == EINTR ? WRK_NEXT_MORE : wrk_conn_lost(t->w, c, errno);
 	}
 	if (n == 0)

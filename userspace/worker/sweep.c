@@ -74,8 +74,9 @@ void wrk_sweep(struct wrk_worker *w)
 		/* a look without ownership, only to leave most alone */
 		if (state == WRK_IDLE && __atomic_load_n(&c->deadline_ms, __ATOMIC_RELAXED) <= now)
 			end_expired(w, c, now);
-		else if (request_ms > 0 && now > request_ms && (state & 0x7f) != WRK_FREE && state != WRK_IDLE &&
-			 state >> 8 >= first && state >> 8 < first + WRK_THREADS_MAX)
+		else if (request_ms > 0 && now > request_ms &&
+			 ((state & 0x7f) == WRK_FLIGHT || (state & 0x7f) == WRK_FLIGHT_AGAIN) && state >> 8 >= first &&
+			 state >> 8 < first + WRK_THREADS_MAX)
 			expire_request(w, c, state, now - request_ms);
 	}
 }

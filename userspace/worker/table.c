@@ -63,21 +63,29 @@ int wrk_table_new(struct wrk_table *ret)
 	return r;
 }
 
-struct wrk_conn *wrk_conn_open(const struct wrk_table *t, int fd, unsigned thread)
+struct wrk_conn *wrk_conn_open(const struct wrk_table *t, int fd, unsigned thread, const struct wrk_conn *born)
 {
-	uint32_t highest = __atomic_load_n(t->highest, __ATOMIC_RELAXED);
+	static const struct wrk_conn empty;
+	uint32_t highest = __atomic_load_n(t->highest, __ATOMIC_RELAXED), old = WRK_FREE;
 	struct wrk_conn *c;
 
-	if (fd < 0 || (uint32_t)fd >= t->cap)
+	if (fd < 0 || (uint32_t)fd >= t->cap) {
+		if (fd >= 0)
+			close(fd);
 		return NULL;
+	}
 	while ((uint32_t)fd > highest &&
 	       !__atomic_compare_exchange_n(t->highest, &highest, (uint32_t)fd, true, __ATOMIC_RELAXED,
 					    __ATOMIC_RELAXED))
 		;
 	c = &t->conns[fd];
-	assert(__atomic_load_n(&c->state, __ATOMIC_ACQUIRE) == WRK_FREE);
-	memset((char *)c + sizeof(c->state), 0, sizeof(*c) - sizeof(c->state));
-	/* release: whoever sees it in use sees it empty */
+	/* acquire: pairs with the release in wrk_conn_free() */
+	if (!__atomic_compare_exchange_n(&c->state, &old, state_of(WRK_OPENING, thread), false, __ATOMIC_ACQUIRE,
+					 __ATOMIC_RELAXED))
+		return NULL;
+	memcpy((char *)c + sizeof(c->state), (const char *)(born ?: &empty) + sizeof(c->state),
+	       sizeof(*c) - sizeof(c->state));
+	/* release: whoever sees it in use sees it filled */
 	__atomic_store_n(&c->state, state_of(WRK_FLIGHT, thread), __ATOMIC_RELEASE);
 	return c;
 }
@@ -207,11 +215,16 @@ void wrk_table_leave(const struct wrk_table *t, uint32_t generation)
 	(void)strike(t->shared, name_of(generation));
 }
 
-void wrk_table_bury(const struct wrk_table *t, uint32_t generation)
+void wrk_table_disturb(const struct wrk_table *t)
 {
 	/* release: pairs with the acquire in wrk_recover() */
+	__atomic_add_fetch(&t->shared->deaths, 1, __ATOMIC_RELEASE);
+}
+
+void wrk_table_bury(const struct wrk_table *t, uint32_t generation)
+{
 	if (strike(t->shared, name_of(generation)))
-		__atomic_add_fetch(&t->shared->deaths, 1, __ATOMIC_RELEASE);
+		wrk_table_disturb(t);
 }
 
 bool wrk_table_is_living(const struct wrk_table *t, uint32_t state)

@@ -248,6 +248,7 @@ static int init_handler(struct wrk_worker *w)
 		.root = pool->root,
 		.index = pool->index,
 		.files_max = files_max(pool),
+		.options = &pool->files,
 	};
 	int r;
 

@@ -46,6 +46,7 @@ enum wrk_state {
 	WRK_IDLE,	  /* in the epoll set, nobody's; queued when bytes wait in the socket */
 	WRK_FLIGHT,	  /* one thread's */
 	WRK_FLIGHT_AGAIN, /* the same, and an event came meanwhile */
+	WRK_OPENING,	  /* one thread's, which fills it; of a dead worker's, nothing but the descriptor is known */
 };
 
 #define WRK_HELD 0x80 /* in flight, and somebody else looks at the descriptor: its owner waits before it lets go */
@@ -91,6 +92,7 @@ struct wrk_conn {
 	uint32_t sent_start;   /* STEP_SENDING: what `sent` was before this response */
 	uint32_t sent_goal;    /* STEP_SENDING: what it is when the response is complete */
 	uint32_t ticket;       /* state word of our offer to XDP; 0: none */
+	uint8_t ticket_way;    /* and where it is in its bucket */
 	uint16_t endpoint;     /* id */
 	uint8_t phase;	       /* enum wrk_phase */
 	uint8_t step;	       /* enum wrk_step */
@@ -152,9 +154,13 @@ struct wrk_base {
 
 /* A thread's number in wrk_conn.state: unique among the workers that may live at the same time. */
 #define WRK_GENERATIONS 4096
+static inline unsigned wrk_thread_number_in(uint32_t generation, unsigned index)
+{
+	return (generation & (WRK_GENERATIONS - 1)) << 12 | index;
+}
 static inline unsigned wrk_thread_number(const struct wrk_base *b, unsigned index)
 {
-	return (b->generation & (WRK_GENERATIONS - 1)) << 12 | index;
+	return wrk_thread_number_in(b->generation, index);
 }
 static inline uint32_t wrk_state_generation(uint32_t state)
 {
@@ -319,8 +325,9 @@ static inline char *wrk_conn_slot(const struct wrk_table *t, const struct wrk_co
 {
 	return t->slots + (size_t)(c - t->conns) * WRK_IN_BYTES;
 }
-/* The entry of a new descriptor, in flight by `thread`. NULL: the table is too small. */
-struct wrk_conn *wrk_conn_open(const struct wrk_table *t, int fd, unsigned thread);
+/* The entry of a new descriptor, in flight by `thread`, with all of `born` but its state; NULL: empty. Takes the
+ * descriptor. NULL: the table is too small, and it was closed; or somebody else has found it, see keeper_strays.c. */
+struct wrk_conn *wrk_conn_open(const struct wrk_table *t, int fd, unsigned thread, const struct wrk_conn *born);
 /* False: it is nobody's to take (free, or in flight: then its thread will look again). */
 bool wrk_conn_claim(struct wrk_conn *c, unsigned thread);
 /* Back to idle. False: an event came meanwhile, and the thread still has it. */
@@ -338,6 +345,8 @@ int wrk_table_enter(const struct wrk_table *t, uint32_t generation, bool has_eld
 void wrk_table_leave(const struct wrk_table *t, uint32_t generation);
 /* For the keeper, when the worker of this generation is dead: another one that lives sees to its connections. */
 void wrk_table_bury(const struct wrk_table *t, uint32_t generation);
+/* For the keeper: a living worker, or the next one, looks for entries of the dead once more. */
+void wrk_table_disturb(const struct wrk_table *t);
 /* Whether the owner in a state word can still act. */
 bool wrk_table_is_living(const struct wrk_table *t, uint32_t state);
 /* Whether a worker of another generation may own connections. */
@@ -482,6 +491,8 @@ bool wrk_request_is_stale(struct wrk_worker *w, struct wrk_conn *c);
 
 /* accept.c */
 void wrk_accept(struct wrk_thread *t, size_t listener);
+/* What wrk_accept() knows of a connection, from its socket alone: endpoint and addresses. False: it is not a client's. */
+bool wrk_conn_describe(const struct wrk_worker *w, int fd, struct wrk_conn *ret_born);
 int wrk_locals_init(struct wrk_worker *w);
 
 /* pass.c */
@@ -500,6 +511,8 @@ void wrk_move_all(struct wrk_worker *w);
 /* recover.c: what dead workers left. Cheap when nobody has died. */
 /* In its successor, before any thread runs; nothing to do when an elder lives. */
 void wrk_recover(struct wrk_worker *w);
+/* Whether nothing was ever read from this socket. */
+bool wrk_socket_is_unread(int fd);
 /* For the keeper: the worker of this generation is dead; one that lives, or the next one, sees to its connections. */
 void wrk_recover_dead(struct wrk_worker *w, uint32_t generation);
 

@@ -50,6 +50,16 @@ def test_connection_is_lent_after_any_number_of_hits(lend, hits):
     client.close()
 
 
+def counted(lend, before, requests):
+    """What moved when as many requests are counted: a worker does so when it has sent its response."""
+
+    def look():
+        count = servers.moved(before, lend.weir.stats())
+        return sum(count.get(f"pools.{name}.requests", 0) for name in ("plain", "cached")) >= requests and count
+
+    return servers.wait_for(f"{requests} requests are counted", look)
+
+
 def test_two_requests_on_one_connection_go_to_two_pools(lend):
     client = lend.client()
     before = lend.weir.stats()
@@ -57,7 +67,7 @@ def test_two_requests_on_one_connection_go_to_two_pools(lend):
     client.get(HIT, Authorization="Basic eDp5")  # not for the kernel cache: a worker of the other pool must answer
     client.get(OTHER)
     client.close()
-    count = servers.moved(before, lend.weir.stats())
+    count = counted(lend, before, 3)
     assert count.get("pools.plain.requests") == 2 and count.get("pools.cached.requests") == 1, count
 
 
@@ -67,7 +77,7 @@ def test_uncachable_request_after_a_hit_goes_to_the_pool_of_its_url(lend):
     client.get(HIT)
     client.get(HIT, Authorization="Basic eDp5")
     client.close()
-    count = servers.moved(before, lend.weir.stats())
+    count = counted(lend, before, 1)
     assert count.get("pools.cached.requests") == 1 and not count.get("pools.plain.requests"), count
 
 

@@ -178,6 +178,15 @@ def open_fds(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def fd_targets(pid):
+    """What a process has open, for people."""
+    out = []
+    for path in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            out.append(f"{path.name}: {os.readlink(path)}")
+    return sorted(out, key=lambda text: int(text.split(":")[0]))
+
+
 def resident_kb(pid):
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):

@@ -4,11 +4,9 @@ import contextlib
 import os
 import signal
 
-import pytest
-
 from harness import servers
 from harness.pool_client import add, wrong
-from pooling import DEBUG, HIT, IS_SLOW, MISS, allow, open_fds, pooling, resident_kb
+from pooling import DEBUG, HIT, IS_SLOW, MISS, allow, fd_targets, open_fds, pooling, resident_kb
 
 CRASHES = 1000 if IS_SLOW else 100
 THREADS = 4
@@ -37,8 +35,6 @@ def crash_many(it, times):
         it.wait_worker("debug", other_than=(pid,))
 
 
-@pytest.mark.xfail(reason="known fault: a worker killed between accept4() and its entry in the table resets that client",
-                   strict=False)
 def test_many_crashes_under_load_hurt_only_what_is_in_flight():
     allow(140 if not IS_SLOW else 1500)
     with pooling(debug=f"rapid_fail_protection = off\nthreads = {THREADS}", files="", plain="") as it:
@@ -91,13 +87,24 @@ def test_many_crashes_under_load_hurt_only_what_is_in_flight():
         assert seen - CRASHES <= sent <= seen, f"{sent} answers counted, {seen} arrived"
         assert moved["pools.plain.responses_2xx"] == others[2]["ok"]
         assert moved["pools.files.hits"] + moved.get("pools.files.responses_2xx", 0) == add(*others[:2])["ok"]
-        assert moved.get("pools.files.responses_2xx", 0) < 10, "the kernel's cache answers"
+        # of a client whose port is in TIME-WAIT, from a request to `debug`, the kernel makes a connection without XDP
+        met = moved.get("kernel.verdicts.pass_kernel_syn", 0)
+        assert moved.get("pools.files.responses_2xx", 0) < 10 + met, f"the kernel's cache answers, but {met} clients"
 
         it.warm()
+        # what is on its way out is no leak: the last control connection, for one
+        leaks = {}
+
+        def is_as_before():
+            after = left_behind(it)[0]
+            leaks.clear()
+            leaks.update({name: (n, after[name]) for name, n in before.items() if after[name] > n})
+            return not leaks
+
         with contextlib.suppress(TimeoutError):
-            servers.wait_for("as before", lambda: left_behind(it)[0] == before, timeout=5)
-        after, rss_after = left_behind(it)
-        assert {name: (n, after[name]) for name, n in before.items() if after[name] > n} == {}, "leaks: before, after"
+            servers.wait_for("as before", is_as_before, timeout=5)
+        assert not leaks, f"leaks (before, after): {leaks}; the supervisor has {fd_targets(it.weir.pid)}"
+        rss_after = left_behind(it)[1]
         grown = {name: rss_after[name] - kb for name, kb in rss_before.items() if rss_after[name] - kb > 4096}
         assert not grown, f"grew by kB: {grown}"
 
@@ -152,8 +159,6 @@ def test_response_that_has_begun_is_not_passed_off_as_complete():
         sock.close()
 
 
-@pytest.mark.xfail(reason="known fault: a worker killed between accept4() and its entry in the table resets that client",
-                   strict=False)
 def test_connections_that_are_being_accepted_see_no_reset():
     with pooling(debug="rapid_fail_protection = off\nthreads = 4", plain="") as it, it.load() as load:
         load.open(16).go(f"{DEBUG}/bytes/10", mode="close")

@@ -22,7 +22,7 @@ def garden():
 
 
 def workers(it):
-    return [row["worker_pid"] for row in it.pool("debug")["workers"] if row["state"] == "started"]
+    return [row["worker_pid"] for row in it.pool("debug")["workers"] if row["state"] == "started" and row["worker_pid"]]
 
 
 def wait_workers(it, others=()):

@@ -7,7 +7,9 @@ from harness.pool_client import wrong
 from pooling import DEBUG, allow, pooling
 
 CLIENTS, LIMIT, THREADS = 1000, 100, 4
-REFUSED = {"refused", "refused_tc", "refused_seize", "refused_reset"}
+RESET = {"refused_reset", "refused_seize_reset"}
+REFUSED = {"refused", "refused_tc", "refused_seize"} | RESET
+SPREAD_MS = 3000  # over which all clients ask once without filling the queue, on a busy machine too
 BRIEF_US = 50_000  # what is refused waits for nobody; the clients share two processors with everything else
 
 VERBOSITIES = {
@@ -48,7 +50,8 @@ def check(it, before, counts, depth, verbosity):
     over = "status_503" if phrase else "reset_before"
     assert not wrong(counts, over), counts
     assert counts["ok"] + counts[over] == CLIENTS, counts
-    assert LIMIT + THREADS - 2 <= counts["ok"] <= LIMIT + 3 * THREADS, "not those who wait and the first served"
+    # those who wait and those whom a thread has taken while the others came, which may be over before the first is
+    assert LIMIT <= counts["ok"] <= LIMIT + 3 * THREADS, "not those who wait and the first served"
     assert depth > LIMIT // 2
     if phrase:
         assert counts["phrases"] == {"200 OK": counts["ok"], phrase: counts[over]}
@@ -56,11 +59,11 @@ def check(it, before, counts, depth, verbosity):
         assert counts["refused_us"]["median"] < BRIEF_US, counts["refused_us"]
     it.queues_are_empty()
     moved = servers.moved(before, it.weir.stats())
-    verdicts = sum(moved.get(f"kernel.verdicts.{name}", 0) for name in REFUSED)
+    verdicts, resets = (sum(moved.get(f"kernel.verdicts.{name}", 0) for name in names) for names in (REFUSED, RESET))
     assert verdicts == counts[over] == moved["pools.debug.refused_QueueFull"]
     assert moved["pools.debug.responses_2xx"] == moved["pools.debug.requests"] == counts["ok"]
     assert "pools.debug.responses_5xx" not in moved, "the worker never saw one of them"
-    assert (moved.get("kernel.verdicts.refused_reset", 0) == counts[over]) == (verbosity == "basic")
+    assert resets == (counts[over] if verbosity == "basic" else 0)
     return moved
 
 
@@ -76,7 +79,7 @@ def overload_fresh(verbosity, ms):
         assert moved["kernel.handovers"] == counts["ok"] == moved["pools.debug.accepted"]
         servers.wait_for("it is logged", lambda: f"{CLIENTS - counts['ok']} request" in it.weir.log or
                          "refused (QueueFull)" in it.weir.log)
-        again = load.go(f"{DEBUG}/sleep/0", count=1, think_ms=1500).wait()
+        again = load.go(f"{DEBUG}/sleep/0", count=1, think_ms=SPREAD_MS).wait()
         assert again["ok"] == CLIENTS and not wrong(again), f"after the overload: {again}"
         assert again["opened"] == CLIENTS - counts["ok"], "a refused client starts anew, an accepted one goes on"
     return counts
@@ -93,12 +96,10 @@ def test_verbosity_decides_what_they_see(verbosity):
     overload_fresh(verbosity, 200)
 
 
-@pytest.mark.xfail(reason="known fault: lent connections without a ticket slot are not counted, and verbosity basic does "
-                          "not refuse them", strict=False)
 @pytest.mark.parametrize("verbosity", list(VERBOSITIES))
 def test_connections_that_the_worker_holds_are_refused_alike(verbosity):
     with pooling(debug=settings(verbosity), plain="") as it, it.load() as load:
-        first = load.open(CLIENTS).go(f"{DEBUG}/sleep/0", count=1, think_ms=1500).wait()
+        first = load.open(CLIENTS).go(f"{DEBUG}/sleep/0", count=1, think_ms=SPREAD_MS).wait()
         assert first["ok"] == CLIENTS and not wrong(first), f"one after the other: {first}"
         it.queues_are_empty()
         before = it.weir.stats()
@@ -106,7 +107,7 @@ def test_connections_that_the_worker_holds_are_refused_alike(verbosity):
         depth = watch_until_drained(it)
         counts = load.wait()
         check(it, before, counts, depth, verbosity)
-        again = load.go(f"{DEBUG}/sleep/0", count=1, think_ms=1500).wait()
+        again = load.go(f"{DEBUG}/sleep/0", count=1, think_ms=SPREAD_MS).wait()
         assert again["ok"] == CLIENTS and not wrong(again), f"after the overload: {again}"
         it.queues_are_empty()
 
@@ -140,8 +141,6 @@ def test_request_that_waits_too_long_is_refused_by_its_worker():
         assert it.get(f"{DEBUG}/sleep/0")[0] == 200
 
 
-@pytest.mark.xfail(reason="known fault: connections that the kernel accepted itself are taken, but never arrived",
-                   strict=False)
 def test_connections_that_never_met_xdp_are_counted_right():
     """A client's port that is used again while the server's socket is in TIME-WAIT: the kernel alone makes the
     connection. It must not count as taken what never counted as arrived: that would raise the limit for all."""

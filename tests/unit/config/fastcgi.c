@@ -113,3 +113,14 @@ Test(fastcgi, program_or_upstreams)
 	cr_assert_eq(load("root = \".\" upstreams = { \"127.0.0.1:9000\" }\nexec = { \"/bin/sh\" }"), -EINVAL);
 	cr_expect(has_finding(3, "leave out upstreams, or exec"));
 }
+
+Test(fastcgi, what_would_not_hold_for_scripts_is_refused)
+{
+	cr_assert_eq(load("root = \".\" upstreams = { \"127.0.0.1:9000\" } max_age = 60\naccess = { \"deny ::/0\" }\n"
+			  "try_files = { \"$uri\" }\nhealth_path = \"/\""),
+		     -EINVAL);
+	cr_expect(has_finding(4, "handler = static"));
+	cr_expect(has_finding(5, "handler = static"));
+	cr_expect(has_finding(6, "speaks HTTP"));
+	cr_expect_eq(report.errors, 3);
+}

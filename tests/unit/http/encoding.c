@@ -38,3 +38,53 @@ Test(encoding, sets_are_those_of_the_kernel)
 		cr_expect_eq(set, cases[i].set < 0 ? 0xff : cases[i].set, "'%s': %u", cases[i].value, set);
 	}
 }
+
+static const struct {
+	const char *value;
+	uint16_t br, zstd, gzip, identity;
+} weights[] = {
+	{ "", 0, 0, 0, 1 },
+	{ "gzip, deflate, br, zstd", 1000, 1000, 1000, 1 },
+	{ "gzip;q=0.5, br;q=0.25", 250, 0, 500, 1 },
+	{ "GZIP; Q=0.123 ,X-Gzip;q=1", 0, 0, 123, 1 },
+	{ "x-gzip", 0, 0, 1000, 1 },
+	{ "*", 1000, 1000, 1000, 1000 },
+	{ "*;q=0", 0, 0, 0, 0 },
+	{ "*;q=0, gzip", 0, 0, 1000, 0 },
+	{ "gzip, *;q=0.1", 100, 100, 1000, 100 },
+	{ "identity;q=0", 0, 0, 0, 0 },
+	{ "identity;q=0, br", 1000, 0, 0, 0 },
+	{ "identity;q=0.5, *;q=0", 0, 0, 0, 500 },
+	{ "gzip;q=0", 0, 0, 0, 1 },
+	{ "gzip;q=1.000, br;q=0.000", 0, 0, 1000, 1 },
+	/* RFC 9110 12.4.2: what is no weight makes no item */
+	{ "gzip;q=1.001", 0, 0, 0, 1 },
+	{ "gzip;q=2", 0, 0, 0, 1 },
+	{ "gzip;q=0.1234", 0, 0, 0, 1 },
+	{ "gzip;q=-1", 0, 0, 0, 1 },
+	{ "gzip;q=", 0, 0, 0, 1 },
+	{ "gzip;q", 0, 0, 0, 1 },
+	{ "gzip;level=9", 0, 0, 0, 1 },
+	{ "gzip;q=0.5;q=1", 0, 0, 0, 1 },
+	{ ",,;,gzip,,", 0, 0, 1000, 1 },
+	{ "gzip br", 0, 0, 0, 1 },
+	{ "unknown, gzipp", 0, 0, 0, 1 },
+	{ "br;q=0.2,br;q=0.9", 200, 0, 0, 1 },
+};
+
+Test(encoding, weights_of_codings)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(weights); i++) {
+		const char *v = weights[i].value;
+		uint16_t w[WEIR_CODING__MAX];
+
+		weir_encoding_weigh((struct weir_str){ v, strlen(v) }, w);
+		cr_expect_eq(w[WEIR_CODING_BR], weights[i].br, "'%s': br %u", v, w[WEIR_CODING_BR]);
+		cr_expect_eq(w[WEIR_CODING_ZSTD], weights[i].zstd, "'%s': zstd %u", v, w[WEIR_CODING_ZSTD]);
+		cr_expect_eq(w[WEIR_CODING_GZIP], weights[i].gzip, "'%s': gzip %u", v, w[WEIR_CODING_GZIP]);
+		cr_expect_eq(w[WEIR_CODING_IDENTITY], weights[i].identity, "'%s': identity %u", v,
+			     w[WEIR_CODING_IDENTITY]);
+	}
+}

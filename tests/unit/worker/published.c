@@ -100,7 +100,7 @@ static struct weir_ticket *slot_of(int fd)
 {
 	struct weir_flow_key key = client_flow(&slot, fd);
 
-	return &slot.tickets[weir_ticket_index(&key)];
+	return slot_ticket(&slot, &key);
 }
 
 static bool has_ticket(int fd, struct weir_ticket *ret)

@@ -42,6 +42,18 @@ struct test_slot {
 	struct weir_queue *queue;
 };
 
+/* The ticket with this key; the first of its bucket when there is none. */
+static inline struct weir_ticket *slot_ticket(const struct test_slot *s, const struct weir_flow_key *key)
+{
+	struct weir_ticket *ways = &s->tickets[weir_ticket_bucket(key) * WEIR_TICKET_WAYS];
+	unsigned i;
+
+	for (i = 0; i < WEIR_TICKET_WAYS; i++)
+		if (memcmp(&ways[i].key, key, sizeof(*key)) == 0)
+			return &ways[i];
+	return ways;
+}
+
 /* A temporary root with a file "hello.txt"; port and threads; nothing runs yet. */
 static inline void slot_init(struct test_slot *s, unsigned threads)
 {

@@ -29,7 +29,7 @@ TestSuite(table, .init = init, .timeout = 30);
 
 Test(table, idle_connection_has_one_taker)
 {
-	struct wrk_conn *c = wrk_conn_open(&table, some_fd(), 1);
+	struct wrk_conn *c = wrk_conn_open(&table, some_fd(), 1, NULL);
 
 	cr_assert(wrk_conn_release(c, 1));
 	cr_assert(wrk_conn_claim(c, 2));
@@ -39,7 +39,7 @@ Test(table, idle_connection_has_one_taker)
 
 Test(table, event_in_flight_makes_the_owner_look_again)
 {
-	struct wrk_conn *c = wrk_conn_open(&table, some_fd(), 1);
+	struct wrk_conn *c = wrk_conn_open(&table, some_fd(), 1, NULL);
 
 	cr_assert_not(wrk_conn_claim(c, 2));
 	cr_assert_not(wrk_conn_claim(c, 3));
@@ -52,7 +52,7 @@ Test(table, event_in_flight_makes_the_owner_look_again)
 Test(table, freed_entry_is_nobodys_and_starts_empty)
 {
 	int fd = some_fd();
-	struct wrk_conn *c = wrk_conn_open(&table, fd, 1);
+	struct wrk_conn *c = wrk_conn_open(&table, fd, 1, NULL);
 
 	c->consumed = 7;
 	c->was_used = true;
@@ -61,7 +61,7 @@ Test(table, freed_entry_is_nobodys_and_starts_empty)
 	cr_assert_not(wrk_conn_claim(c, 2));
 	cr_assert_eq(fcntl(fd, F_GETFD), -1);
 	cr_assert_eq(some_fd(), fd);
-	c = wrk_conn_open(&table, fd, 1);
+	c = wrk_conn_open(&table, fd, 1, NULL);
 	cr_assert_eq(c->consumed, 0);
 	cr_assert_eq(wrk_conn_slot(&table, c)[5], 0, "an input slot gives its memory back");
 	wrk_conn_free(&table, c);
@@ -69,8 +69,8 @@ Test(table, freed_entry_is_nobodys_and_starts_empty)
 
 Test(table, descriptor_beyond_the_table_is_refused)
 {
-	cr_assert_null(wrk_conn_open(&table, (int)table.cap, 1));
-	cr_assert_null(wrk_conn_open(&table, -1, 1));
+	cr_assert_null(wrk_conn_open(&table, (int)table.cap, 1, NULL));
+	cr_assert_null(wrk_conn_open(&table, -1, 1, NULL));
 }
 
 #define GENERATION(g, index) ((g) << 12 | (index))
@@ -80,7 +80,7 @@ Test(table, owner_is_told_living_from_dead)
 	struct wrk_conn *c;
 
 	cr_assert_eq(wrk_table_enter(&table, 5, false), 0);
-	c = wrk_conn_open(&table, some_fd(), GENERATION(5, 3));
+	c = wrk_conn_open(&table, some_fd(), GENERATION(5, 3), NULL);
 	cr_assert(wrk_table_is_living(&table, c->state));
 	cr_assert_not(wrk_table_has_others(&table, 5));
 	cr_assert_eq(wrk_table_enter(&table, 6, true), 0);
@@ -124,10 +124,10 @@ static void found(const struct wrk_in_flight *f, void *arg)
 
 Test(table, requests_in_flight_are_shown_by_generation)
 {
-	struct wrk_conn *c = wrk_conn_open(&table, some_fd(), GENERATION(5, 3));
-	struct wrk_conn *reading = wrk_conn_open(&table, some_fd(), GENERATION(5, 4));
-	struct wrk_conn *idle = wrk_conn_open(&table, some_fd(), GENERATION(5, 4));
-	struct wrk_conn *other = wrk_conn_open(&table, some_fd(), GENERATION(6, 3));
+	struct wrk_conn *c = wrk_conn_open(&table, some_fd(), GENERATION(5, 3), NULL);
+	struct wrk_conn *reading = wrk_conn_open(&table, some_fd(), GENERATION(5, 4), NULL);
+	struct wrk_conn *idle = wrk_conn_open(&table, some_fd(), GENERATION(5, 4), NULL);
+	struct wrk_conn *other = wrk_conn_open(&table, some_fd(), GENERATION(6, 3), NULL);
 
 	c->step = idle->step = other->step = WRK_STEP_TAKEN;
 	reading->step = WRK_STEP_NONE;
@@ -143,7 +143,7 @@ Test(table, requests_in_flight_are_shown_by_generation)
 
 Test(table, handed_connection_keeps_its_event)
 {
-	struct wrk_conn *c = wrk_conn_open(&table, some_fd(), 1);
+	struct wrk_conn *c = wrk_conn_open(&table, some_fd(), 1, NULL);
 
 	cr_assert_not(wrk_conn_claim(c, 2));
 	wrk_conn_hand(c, 1, 9);
@@ -160,7 +160,7 @@ static void *unholder(void *arg)
 
 Test(table, held_connection_is_neither_released_nor_freed)
 {
-	struct wrk_conn *c = wrk_conn_open(&table, some_fd(), 1);
+	struct wrk_conn *c = wrk_conn_open(&table, some_fd(), 1, NULL);
 	uint32_t state = c->state;
 	pthread_t id;
 
@@ -206,7 +206,7 @@ Test(table, threads_never_share_a_connection)
 	pthread_t threads[3];
 	uintptr_t i;
 
-	shared = wrk_conn_open(&table, some_fd(), 9);
+	shared = wrk_conn_open(&table, some_fd(), 9, NULL);
 	cr_assert(wrk_conn_release(shared, 9));
 	for (i = 0; i < 3; i++)
 		cr_assert_eq(pthread_create(&threads[i], NULL, taker, (void *)(i + 1)), 0);

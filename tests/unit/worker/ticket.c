@@ -24,7 +24,7 @@ static void make(void)
 	one.sent = 20;
 	two = one;
 	two.key.client.word[0] = 7;
-	two.key.client.word[1] = 7; /* the same slot, another connection */
+	two.key.client.word[1] = 7; /* the same bucket, another connection */
 }
 
 static void clear(void)
@@ -44,7 +44,7 @@ TestSuite(ticket_slot, .init = make, .fini = stop, .timeout = 30);
 
 static struct weir_ticket *ticket_of(const struct wrk_conn *c)
 {
-	return &slot.tickets[weir_ticket_index(&c->key)];
+	return &slot.tickets[weir_ticket_bucket(&c->key) * WEIR_TICKET_WAYS + c->ticket_way];
 }
 
 static void move(struct weir_ticket *t, enum weir_ticket_state to)
@@ -99,21 +99,85 @@ Test(ticket, every_offer_has_its_own_generation)
 	cr_assert_neq(ticket_of(&one)->state, first);
 }
 
-Test(ticket, colliding_offer_takes_an_open_slot_only)
+/* Another connection in the same bucket as `one`. */
+static struct wrk_conn colliding(unsigned number)
 {
-	cr_assert_eq(weir_ticket_index(&one.key), weir_ticket_index(&two.key));
-	wrk_ticket_offer(&w, &one, 5);
+	struct wrk_conn c = one;
+
+	c.key.client.word[0] = number;
+	c.key.client.word[1] = number;
+	cr_assert_eq(weir_ticket_bucket(&one.key), weir_ticket_bucket(&c.key));
+	return c;
+}
+
+Test(ticket, as_many_as_a_bucket_holds_are_offered_at_once)
+{
+	struct wrk_conn c[WEIR_TICKET_WAYS];
+	unsigned i;
+
+	for (i = 0; i < WEIR_TICKET_WAYS; i++) {
+		c[i] = colliding(i + 1);
+		wrk_ticket_offer(&w, &c[i], 5);
+	}
+	for (i = 0; i < WEIR_TICKET_WAYS; i++)
+		cr_assert_eq(ticket_of(&c[i])->state, c[i].ticket);
+	for (i = 0; i < WEIR_TICKET_WAYS; i++) {
+		move(ticket_of(&c[i]), WEIR_TICKET_COUNTED);
+		cr_assert_eq(wrk_ticket_peek(&w, &c[i]), WRK_TICKET_COUNTED);
+		cr_assert_eq(wrk_ticket_withdraw(&w, &c[i]), WRK_TICKET_COUNTED);
+	}
+}
+
+Test(ticket, offer_in_a_full_bucket_takes_an_open_slot_only)
+{
+	struct wrk_conn c[WEIR_TICKET_WAYS];
+	unsigned i, lost = 0;
+
+	for (i = 0; i < WEIR_TICKET_WAYS; i++) {
+		c[i] = colliding(i + 1);
+		wrk_ticket_offer(&w, &c[i], 5);
+	}
 	wrk_ticket_offer(&w, &two, 5);
 	cr_assert_neq(two.ticket, 0, "an offer may be overwritten");
-	cr_assert_eq(wrk_ticket_withdraw(&w, &one), WRK_TICKET_NONE, "and then was not taken");
+	for (i = 0; i < WEIR_TICKET_WAYS; i++) {
+		lost += ticket_of(&c[i])->state != c[i].ticket;
+		cr_assert_eq(wrk_ticket_withdraw(&w, &c[i]), WRK_TICKET_NONE, "and then was not taken");
+	}
+	cr_assert_eq(lost, 1);
 	cr_assert_eq(ticket_of(&two)->state, two.ticket, "the other one's stays");
+	for (i = 0; i < WEIR_TICKET_WAYS - 1; i++) {
+		wrk_ticket_offer(&w, &c[i], 5);
+		move(ticket_of(&c[i]), i & 1 ? WEIR_TICKET_COUNTED : WEIR_TICKET_TAKEN);
+	}
 	move(ticket_of(&two), WEIR_TICKET_TAKEN);
 	wrk_ticket_offer(&w, &one, 5);
 	cr_assert_eq(one.ticket, 0, "a slot that was taken is its connection's until its worker saw it");
 	cr_assert_eq(wrk_ticket_withdraw(&w, &two), WRK_TICKET_TAKEN);
-	ticket_of(&one)->state = WEIR_TICKET_WRITING;
+	ticket_of(&two)->state = WEIR_TICKET_WRITING;
 	wrk_ticket_offer(&w, &one, 5);
 	cr_assert_eq(one.ticket, 0, "nor is one that another thread writes");
+}
+
+Test(ticket, addresses_are_in_one_slot_at_most)
+{
+	struct wrk_conn c[WEIR_TICKET_WAYS];
+	struct wrk_conn again = one;
+	unsigned i, n = 0;
+
+	for (i = 0; i < WEIR_TICKET_WAYS - 1; i++) {
+		c[i] = colliding(i + 1);
+		wrk_ticket_offer(&w, &c[i], 5);
+	}
+	wrk_ticket_offer(&w, &one, 5);
+	for (i = 0; i < WEIR_TICKET_WAYS - 1; i++)
+		cr_assert_eq(wrk_ticket_withdraw(&w, &c[i]), WRK_TICKET_NONE);
+	move(ticket_of(&one), WEIR_TICKET_TAKEN);
+	for (i = 0; i < 5; i++)
+		wrk_ticket_offer(&w, &again, 9);
+	for (i = 0; i < WEIR_TICKETS; i++)
+		n += memcmp(&slot.tickets[i].key, &one.key, sizeof(one.key)) == 0;
+	cr_assert_eq(n, 1);
+	cr_assert_eq(wrk_ticket_withdraw(&w, &one), WRK_TICKET_TAKEN);
 }
 
 Test(ticket, successor_with_the_same_addresses_shows_that_the_first_was_taken)
@@ -156,7 +220,7 @@ Test(ticket_slot, depth_is_zero_after_every_answer)
 	for (i = 0; i < 5; i++) {
 		struct weir_flow_key key = client_flow(&slot, fd);
 
-		t = &slot.tickets[weir_ticket_index(&key)];
+		t = slot_ticket(&slot, &key);
 		move(t, WEIR_TICKET_COUNTED);
 		slot.queue->arrived++;
 		cr_assert_eq(client_ask(fd, GET("/hello.txt"), &answer), 200);
@@ -176,7 +240,7 @@ Test(ticket_slot, counted_request_is_answered_by_a_worker_that_ends)
 	slot.queue->arrived++;
 	cr_assert_eq(client_ask(fd, GET("/hello.txt"), &answer), 200);
 	key = client_flow(&slot, fd);
-	move(&slot.tickets[weir_ticket_index(&key)], WEIR_TICKET_COUNTED);
+	move(slot_ticket(&slot, &key), WEIR_TICKET_COUNTED);
 	slot.queue->arrived++;
 	kill(slot.keeper, SIGTERM);
 	(void)poll(NULL, 0, 150);

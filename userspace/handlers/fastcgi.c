@@ -38,6 +38,9 @@ static int begin(void *state, const struct weir_codec_call *call, struct weir_bu
 		.keep_conn = call->pool->fastcgi.keep_conn,
 		.is_head_request = call->req->method == WEIR_METHOD_HEAD,
 	};
+	/* whoever passes a request on has looked for its script */
+	if (!call->script)
+		return 500;
 	weir_fcgi_begin(out, s->keep_conn);
 	return weir_fastcgi_params(call, out);
 }
@@ -139,7 +142,8 @@ static enum weir_codec_event end(struct state *s, struct weir_codec_piece *ret)
 /* Bytes of the head that stood before what a record brings are moved up to it, over the record's header. */
 static void close_gap(struct state *s, char *bytes, size_t *front, size_t to)
 {
-	memmove(bytes + to - s->head_bytes, bytes + *front, s->head_bytes);
+	if (s->head_bytes > 0)
+		memmove(bytes + to - s->head_bytes, bytes + *front, s->head_bytes);
 	*front = to - s->head_bytes;
 }
 

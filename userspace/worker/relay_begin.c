@@ -83,7 +83,7 @@ static void init(struct wrk_exchange *x, const struct wrk_thread *t, struct wrk_
 	x->client_reads = x->had_body;
 }
 
-unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix, const struct weir_script *script,
+unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
 			 struct weir_str rest, const char **ret_why)
 {
 	const struct weir_codec_call call = {
@@ -92,7 +92,7 @@ unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct 
 		.prefix = { prefix->path, strlen(prefix->path) },
 		.pool = t->w->setup->pool,
 		.flow = &c->key,
-		.script = script,
+		.script = t->w->fastcgi ? &t->script : NULL,
 	};
 	const struct weir_codec *codec = t->w->relay.codec;
 	uint64_t body_max = (uint64_t)call.pool->module.request_body_max_kb << 10;

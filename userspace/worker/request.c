@@ -94,29 +94,40 @@ static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_c
 		weir_static_serve(t->w->files, &call, &t->resp);
 }
 
-/* True: the relay has the connection now. False: t->resp is filled. */
-static bool pass_or_answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
-			   struct weir_str rest)
+/* False: t->resp is the answer, because the request cannot be passed on. */
+static bool ask_upstream(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+			 struct weir_str rest)
 {
-	const struct weir_str path = { prefix->path, strlen(prefix->path) };
-	enum weir_fastcgi_target target = WEIR_FASTCGI_SCRIPT;
-	struct weir_script script;
-	const char *why = NULL;
+	const char *why;
 	unsigned status;
 
-	if (t->w->fastcgi)
-		target = weir_fastcgi_find(t->w->fastcgi, t->req.path, path, &script);
-	if (!t->w->relay.codec || target == WEIR_FASTCGI_FILE) {
+	status = wrk_relay_begin(t, c, prefix, rest, &why);
+	if (status == 0)
+		return true;
+	weir_response_error(&t->resp, &t->req, status, why, NULL, none);
+	return false;
+}
+
+/* What of a fastcgi pool is for the application. False: t->resp is the answer. */
+static bool ask_application(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+			    struct weir_str rest)
+{
+	const struct weir_str path = { prefix->path, strlen(prefix->path) };
+
+	switch (weir_fastcgi_find(t->w->fastcgi, t->req.path, path, &t->script)) {
+	case WEIR_FASTCGI_SCRIPT:
+		return ask_upstream(t, c, prefix, rest);
+	case WEIR_FASTCGI_FILE:
 		answer(t, c, prefix, rest);
-		return false;
+		break;
+	case WEIR_FASTCGI_NONE:
+		weir_response_error(&t->resp, &t->req, 404, NULL, NULL, none);
+		break;
+	case WEIR_FASTCGI_REFUSE:
+		weir_response_error(&t->resp, &t->req, 403, NULL, NULL, none);
+		break;
 	}
-	if (target == WEIR_FASTCGI_SCRIPT)
-		status = wrk_relay_begin(t, c, prefix, t->w->fastcgi ? &script : NULL, rest, &why);
-	else
-		status = target == WEIR_FASTCGI_NONE ? 404 : 403;
-	if (status)
-		weir_response_error(&t->resp, &t->req, status, why, NULL, none);
-	return status == 0;
+	return false;
 }
 
 /* Where the request belongs, when that is not here. */
@@ -174,8 +185,15 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 			return hand_on(t, c, prefix, rest);
 		if (t->w->module)
 			return wrk_module_handle(t, c, prefix, rest);
-		if (pass_or_answer(t, c, prefix, rest))
-			return WRK_NEXT_GONE;
+		if (t->w->fastcgi) {
+			if (ask_application(t, c, prefix, rest))
+				return WRK_NEXT_GONE;
+		} else if (t->w->relay.codec) {
+			if (ask_upstream(t, c, prefix, rest))
+				return WRK_NEXT_GONE;
+		} else {
+			answer(t, c, prefix, rest);
+		}
 	}
 	is_keep_alive = req->is_keep_alive && !t->resp.must_close && req->body_bytes <= WRK_BODY_MAX &&
 			!__atomic_load_n(&t->w->is_ending, __ATOMIC_RELAXED);

@@ -210,6 +210,7 @@ struct wrk_thread {
 	size_t body_taken; /* bytes behind the request's head that its handler has eaten */
 	struct weir_module_thread module;
 	struct weir_request req;
+	struct weir_script script; /* fastcgi pools: what the request runs; points into `req` */
 	struct weir_response resp;
 	char in[WRK_IN_BYTES];
 	char out[WEIR_RESPONSE_TEXT_MAX];
@@ -468,10 +469,10 @@ unsigned wrk_relay_active(struct wrk_worker *w);
 void wrk_relay_end(struct wrk_worker *w);
 void wrk_relay_fini(struct wrk_worker *w);
 
-/* relay_begin.c: passes t->req on. `script`: what it runs there, or NULL. 0: the connection is the relay's, and no more the thread's. Else the status to
- * refuse with, *ret_why (static) says why. */
+/* relay_begin.c: passes t->req on, with t->script in a fastcgi pool. 0: the connection is the relay's, and no more the
+ * thread's. Else the status to refuse with, *ret_why (static) says why. */
 unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
-			 const struct weir_script *script, struct weir_str rest, const char **ret_why);
+			 struct weir_str rest, const char **ret_why);
 
 /* threads.c */
 int wrk_threads_start(struct wrk_worker *w);

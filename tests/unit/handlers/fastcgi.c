@@ -67,6 +67,7 @@ static struct seen feed_for(const char *method, const void *bytes, size_t count,
 	char room[2048];
 
 	begin(state, method);
+	cr_assert_eq(c->read(state, NULL, 0, sizeof(room), &used, &(struct weir_codec_piece){}), WEIR_CODEC_MORE);
 	while (at < count && s.last == WEIR_CODEC_MORE) {
 		size_t n = MIN(step, count - at);
 

@@ -125,8 +125,8 @@ ptrdiff_t weir_chunked_eat(struct weir_chunked *c, const char *bytes, size_t cou
 }
 
 /* The trailer section, once all of it is there; until then nothing is used. */
-static enum weir_chunk_event read_trailers(struct weir_chunked *c, const char *bytes, size_t count,
-					   size_t *ret_used, struct weir_str *ret_data)
+static enum weir_chunk_event read_trailers(struct weir_chunked *c, const char *bytes, size_t count, size_t *ret_used,
+					   struct weir_str *ret_data)
 {
 	const char *end;
 
@@ -139,7 +139,7 @@ static enum weir_chunk_event read_trailers(struct weir_chunked *c, const char *b
 	end = memmem(bytes, count, "\r\n\r\n", 4);
 	if (!end)
 		return count > EXTRA_MAX ? WEIR_CHUNK_BAD : WEIR_CHUNK_MORE;
-	*ret_data = (struct weir_str){bytes, (size_t)(end - bytes) + 2};
+	*ret_data = (struct weir_str){ bytes, (size_t)(end - bytes) + 2 };
 	if (ret_data->n > EXTRA_MAX || weir_fields_check(*ret_data))
 		return WEIR_CHUNK_BAD;
 	*ret_used = ret_data->n + 2;
@@ -147,8 +147,8 @@ static enum weir_chunk_event read_trailers(struct weir_chunked *c, const char *b
 	return WEIR_CHUNK_TRAILERS;
 }
 
-enum weir_chunk_event weir_chunked_read(struct weir_chunked *c, const char *bytes, size_t count,
-					size_t *ret_used, struct weir_str *ret_data)
+enum weir_chunk_event weir_chunked_read(struct weir_chunked *c, const char *bytes, size_t count, size_t *ret_used,
+					struct weir_str *ret_data)
 {
 	size_t i = 0;
 
@@ -157,7 +157,7 @@ enum weir_chunk_event weir_chunked_read(struct weir_chunked *c, const char *byte
 		if (c->state == DATA) {
 			size_t n = c->left < count - i ? (size_t)c->left : count - i;
 
-			*ret_data = (struct weir_str){bytes + i, n};
+			*ret_data = (struct weir_str){ bytes + i, n };
 			*ret_used = i + n;
 			c->left -= n;
 			if (c->left == 0)
@@ -168,8 +168,7 @@ enum weir_chunk_event weir_chunked_read(struct weir_chunked *c, const char *byte
 			return WEIR_CHUNK_BAD;
 	}
 	if (!c->is_done && c->state == TRAILER) {
-		enum weir_chunk_event e =
-		    read_trailers(c, bytes + i, count - i, ret_used, ret_data);
+		enum weir_chunk_event e = read_trailers(c, bytes + i, count - i, ret_used, ret_data);
 
 		*ret_used += i;
 		return e;

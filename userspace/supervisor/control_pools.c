@@ -87,8 +87,9 @@ static json_t *upstreams_json(const struct sup *s, const struct weir_conf_pool *
 
 	for (i = 0; i < c->proxy.servers_count; i++)
 		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:i, s:I, s:I}", "address", c->proxy.servers[i].text, "state",
-					weir_up_state_name(weir_up_shared_state(&all[i], now)), "weight",
+			list, json_pack("{s:s, s:s, s:i, s:i, s:I, s:I}", "address", c->proxy.servers[i].text, "state",
+					weir_up_state_name(weir_up_shared_state(&all[i], now)), "ready",
+					weir_up_shared_state(&all[i], now) == WEIR_UP_READY, "weight",
 					(int)c->proxy.servers[i].weight, "requests",
 					(json_int_t)__atomic_load_n(&all[i].requests, __ATOMIC_RELAXED), "failures",
 					(json_int_t)__atomic_load_n(&all[i].failures, __ATOMIC_RELAXED)));

@@ -32,12 +32,15 @@ static int listen_unix(const struct wrk_setup *s, struct wrk_address *ret)
 	struct sockaddr_un a = { .sun_family = AF_UNIX }, temporary = { .sun_family = AF_UNIX };
 	_cleanup_close_ int fd = -1;
 	char path[512], folder[512];
+	size_t bytes;
 
 	weir_conf_exec_path(s->config, s->pool, s->slot - s->pool->first_slot, path, sizeof(path));
-	if (strlen(path) + 1 >= sizeof(a.sun_path))
+	bytes = strlen(path);
+	if (bytes + 2 > sizeof(a.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(a.sun_path, path);
-	snprintf(temporary.sun_path, sizeof(temporary.sun_path), "%s~", path);
+	memcpy(a.sun_path, path, bytes + 1);
+	memcpy(temporary.sun_path, path, bytes);
+	temporary.sun_path[bytes] = '~';
 	strcpy(folder, path);
 	*strrchr(folder, '/') = '\0';
 	if (mkdir(folder, 0711) < 0 && errno != EEXIST)

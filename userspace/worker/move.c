@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The end of a slot whose pool goes on in another one (a supervisor with a changed configuration): its connections
  * are not closed but passed to the new workers, over the pool's own socket. Main thread; the serving threads have
- * ended. */
+ * ended, but for those that go on with exchanges of the relay. */
 #include "worker/wrk_priv.h"
 
 #include <errno.h>
@@ -120,6 +120,7 @@ void wrk_move_all(struct wrk_worker *w)
 	while (now - start < WRK_BACKLOG_MS || (left && now - start < MOVE_MAX_MS)) {
 		move_new(w, to);
 		take_events(t);
+		wrk_relay_sweep(w, now);
 		left = move_idle(t);
 		(void)poll(NULL, 0, ROUND_MS);
 		now = weir_now_ms();

@@ -219,12 +219,26 @@ static bool is_time_to_leave(const struct wrk_worker *w, uint64_t now_ms)
 	       now_ms >= w->drain_ms + limit - limit / RELAY_TUNNEL_PART;
 }
 
+/* Everything that can be done now. False: it has ended. */
+static bool move(struct wrk_exchange *x)
+{
+	bool has_moved;
+
+	do {
+		has_moved = false;
+		if (!relay_connect(x, &has_moved) || !relay_pull_client(x, &has_moved) ||
+		    !relay_push_up(x, &has_moved) || !relay_pull_up(x, &has_moved) || !relay_push_client(x, &has_moved))
+			return false;
+		x->has_moved |= has_moved;
+	} while (has_moved);
+	return true;
+}
+
 /* False: it has ended. */
 static bool step(struct wrk_exchange *x)
 {
 	uint32_t events = __atomic_exchange_n(&x->events, 0, __ATOMIC_ACQUIRE);
 	uint64_t now = weir_now_ms();
-	bool has_moved;
 
 	if (events & (RELAY_UP_IN | RELAY_UP_END))
 		x->up_reads = true;
@@ -238,16 +252,12 @@ static bool step(struct wrk_exchange *x)
 		return false;
 	if ((events & RELAY_TICK) && x->is_tunnel && is_time_to_leave(x->w, now))
 		return relay_abort(x, false);
-	do {
-		has_moved = false;
-		if (!relay_connect(x, &has_moved) || !relay_pull_client(x, &has_moved) ||
-		    !relay_push_up(x, &has_moved) || !relay_pull_up(x, &has_moved) || !relay_push_client(x, &has_moved))
-			return false;
-		x->has_moved |= has_moved;
-	} while (has_moved);
+	if (!move(x))
+		return false;
 	if ((events & RELAY_TICK) && !x->is_client_watched && now >= x->began_ms + RELAY_WATCH_MS)
 		relay_watch_client(x);
-	if ((events & RELAY_TICK) && !x->has_moved && x->deadline_ms && now >= x->deadline_ms && !relay_expire(x))
+	/* what was done about it is to be sent, too */
+	if ((events & RELAY_TICK) && relay_is_due(x, now) && (!relay_expire(x, now) || !move(x)))
 		return false;
 	relay_settle(x, now);
 	return true;

@@ -22,11 +22,11 @@
 #include "upstream/upstream.h"
 #include "worker/wrk_priv.h"
 
-#define RELAY (WRK_THREADS_MAX + 4) /* as the index of a thread */
+#define RELAY (WRK_THREADS_MAX + 5) /* as the index of a thread */
 #define RELAY_BUF_BYTES (64u << 10)
 #define RELAY_ROOM_BYTES (32u << 10) /* that `out` has before a response is read on: for the longest head */
 #define RELAY_WATCH_MS 1000	     /* after which it is asked whether the client is still there */
-#define RELAY_TUNNEL_PART 4 /* of shutdown_time_limit that tunnels leave to the worker's end */
+#define RELAY_TUNNEL_PART 4	     /* of shutdown_time_limit that tunnels leave to the worker's end */
 #define RELAY_AGAIN_MS 20	     /* until a full Unix socket is tried again */
 
 _Static_assert(WEIR_CODEC_HEAD_BYTES + WRK_IN_BYTES + WEIR_CODEC_FRAME_BYTES <= RELAY_BUF_BYTES, "a head, and a slot");
@@ -111,6 +111,8 @@ struct wrk_exchange {
 	unsigned retries; /* left */
 	enum relay_wait wait;
 	uint64_t deadline_ms;
+	uint64_t window_ms;   /* WAIT_CLIENT: the time that is measured */
+	uint32_t window_sent; /* what had been sent at its begin */
 	bool is_connecting;
 	bool has_moved; /* bytes, since the deadline was set */
 
@@ -210,8 +212,9 @@ bool relay_abort(struct wrk_exchange *x, bool is_reset);
 bool relay_refuse(struct wrk_exchange *x, unsigned status, const char *why);
 /* Says what happened to a request, at most a few times a second. */
 void relay_log(const struct wrk_exchange *x, const char *why);
+bool relay_is_due(const struct wrk_exchange *x, uint64_t now_ms);
 /* The deadline is over. False: the exchange has ended. */
-bool relay_expire(struct wrk_exchange *x);
+bool relay_expire(struct wrk_exchange *x, uint64_t now_ms);
 /* Sets what it waits for, and until when. */
 void relay_settle(struct wrk_exchange *x, uint64_t now_ms);
 

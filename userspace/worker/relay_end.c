@@ -211,17 +211,23 @@ static uint64_t limit_of(const struct wrk_exchange *x, enum relay_wait wait)
 	return 0;
 }
 
+static void begin_wait(struct wrk_exchange *x, enum relay_wait wait, uint64_t now_ms)
+{
+	x->wait = wait;
+	x->window_ms = limit_of(x, wait);
+	x->window_sent = x->conn->sent;
+	x->deadline_ms = x->window_ms ? now_ms + x->window_ms : 0;
+}
+
 void relay_settle(struct wrk_exchange *x, uint64_t now_ms)
 {
 	enum relay_wait wait = wait_of(x);
-	uint64_t limit, wake;
+	uint64_t wake;
 
-	if (x->has_moved || wait != x->wait) {
-		limit = limit_of(x, wait);
-		x->wait = wait;
-		x->deadline_ms = limit ? now_ms + limit : 0;
-		x->has_moved = false;
-	}
+	/* a client buys no time with a byte now and then */
+	if (wait != x->wait || (x->has_moved && wait != RELAY_WAIT_CLIENT))
+		begin_wait(x, wait, now_ms);
+	x->has_moved = false;
 	wake = x->deadline_ms;
 	if (!x->is_client_watched && (!wake || wake > x->began_ms + RELAY_WATCH_MS))
 		wake = x->began_ms + RELAY_WATCH_MS;
@@ -231,7 +237,21 @@ void relay_settle(struct wrk_exchange *x, uint64_t now_ms)
 		__atomic_store_n(&x->wake_ms, wake, __ATOMIC_RELAXED);
 }
 
-bool relay_expire(struct wrk_exchange *x)
+bool relay_is_due(const struct wrk_exchange *x, uint64_t now_ms)
+{
+	return x->deadline_ms && now_ms >= x->deadline_ms && wait_of(x) == x->wait &&
+	       (!x->has_moved || x->wait == RELAY_WAIT_CLIENT);
+}
+
+/* Whether the client has taken enough in the time that was measured. */
+static bool is_fast_enough(const struct wrk_exchange *x)
+{
+	uint64_t sent = (uint32_t)(x->conn->sent - x->window_sent);
+
+	return sent * 1000 >= (uint64_t)x->w->setup->pool->min_send_rate * x->window_ms;
+}
+
+bool relay_expire(struct wrk_exchange *x, uint64_t now_ms)
 {
 	switch (x->wait) {
 	case RELAY_WAIT_CONNECT:
@@ -246,6 +266,10 @@ bool relay_expire(struct wrk_exchange *x)
 		wrk_limit_note(x->w, WRK_LIMIT_ENTITY_BODY);
 		return relay_abort(x, x->has_begun);
 	case RELAY_WAIT_CLIENT:
+		if (is_fast_enough(x)) {
+			begin_wait(x, RELAY_WAIT_CLIENT, now_ms);
+			return true;
+		}
 		wrk_limit_note(x->w, WRK_LIMIT_MIN_BYTES_PER_SECOND);
 		return relay_abort(x, true);
 	case RELAY_WAIT_TUNNEL:

@@ -147,6 +147,9 @@ static int sweep_ms(const struct weir_conf_pool *pool)
 
 static bool is_done(struct wrk_worker *w)
 {
+	/* Exchanges may take long, and what is to be moved does not wait for them. */
+	if (w->is_moving && wrk_relay_active(w) > 0)
+		return true;
 	return __atomic_load_n(&w->threads_running, __ATOMIC_ACQUIRE) == 0 && !wrk_pump_is_running(w) &&
 	       wrk_relay_active(w) == 0;
 }
@@ -280,7 +283,10 @@ static int serve(struct wrk_worker *w)
 	weir_metrics_set(w->setup->metrics, ready_pid, getpid());
 	tend(w);
 	if (w->is_moving) {
-		wrk_move_all(w);
+		do {
+			wrk_threads_wake(w);
+			wrk_move_all(w);
+		} while (!is_done(w) || wrk_relay_active(w) > 0);
 		__atomic_store_n(&t->shared->is_ending, 1, __ATOMIC_RELEASE);
 	}
 	/* After a hand-over the connections are another worker's, or the keeper's until there is one; unless the slot

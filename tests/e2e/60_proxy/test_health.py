@@ -87,6 +87,20 @@ def test_upstream_that_fails_rests(proxy, client, upstream):
     assert len(bad.requests) > 2, "it is tried again"
 
 
+def test_metrics_of_upstreams(proxy, client, upstream):
+    bad, good = upstream(once(b"")), upstream(numbered(1))
+    weir = proxy(bad, good, lines="max_fails = 1 fail_timeout = 1h", more='admin = "127.0.0.1:9180"')
+    it = client()
+    for _ in range(5):
+        assert it.get("/")[0] == 200
+    text = weir.curl("http://127.0.0.1:9180/metrics").stdout
+    labels = '{pool="app",upstream="%s"}'
+    for line in (f"weir_upstream_requests_total{labels % good.address} 5",
+                 f"weir_upstream_failures_total{labels % bad.address} 1",
+                 f"weir_upstream_ready{labels % bad.address} 0", f"weir_upstream_ready{labels % good.address} 1"):
+        assert line in text.splitlines(), line
+
+
 def test_upstreams_that_all_rest_are_asked_nevertheless(proxy, client):
     weir = proxy(once(b""), lines="max_fails = 1 fail_timeout = 60s retries = 0")
     it = client()

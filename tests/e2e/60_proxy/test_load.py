@@ -339,3 +339,38 @@ def test_tunnel_is_ended_before_a_recycled_worker_is_killed(proxy, client):
     assert it.is_closed()
     wait_for("the old worker ends", lambda: not os.path.exists(f"/proc/{old}"))
     assert "killed" not in weir.log and weir_pool(weir)["crashes"] == 0
+
+
+def test_reload_moves_connections_while_exchanges_go_on(weir, netns, upstream, client):
+    def serve(_, line):
+        while request := line.read():
+            if request.target == "/tunnel":
+                line.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+                while data := line.file.read1(100):
+                    line.send(data)
+            if request.target.startswith("/slow"):
+                time.sleep(4)
+            line.answer(request.target)
+
+    up = upstream(serve)
+    instance = weir(netns=netns, config=config(("app", "/", [up], "")))
+    old = worker_pid(instance)
+    tunnel, slow, idle = client(), client().request("/slow"), client()
+    tunnel.request("/tunnel", fields="Connection: upgrade\r\nUpgrade: x\r\n")
+    assert tunnel.head()[0] == 101 and idle.get("/")[0] == 200
+    (instance.folder / "weir.conf").write_text(config(("app", "/", [up], "retries = 1")))
+    os.kill(instance.pid, signal.SIGHUP)
+    wait_for("it has begun anew", lambda: "replaced: 1 pool slot" in instance.log)
+    wait_for("it answers", instance.is_ready)
+    assert worker_pid(instance) != old
+    began = time.monotonic()
+    for _ in range(30):  # whichever listening socket they come to
+        assert client().get("/new")[0] == 200
+    assert idle.get("/")[0] == 200
+    assert time.monotonic() - began < 3, "the old worker's exchanges held others up"
+    tunnel.send("ping")
+    assert tunnel.file.read(4) == b"ping"
+    assert slow.response()[2] == b"/slow"
+    assert slow.get("/after")[0] == 200
+    tunnel.close()
+    wait_for("the old worker ends", lambda: not os.path.exists(f"/proc/{old}"))

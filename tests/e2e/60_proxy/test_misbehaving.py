@@ -2,7 +2,9 @@
 """Upstreams that die, hang, send garbage, or send too much: the client hears 502 or 504, or sees that the response is
 cut; the log says which upstream it was, and why; and nothing of one response gets into another."""
 import contextlib
+import socket
 import threading
+import time
 
 import pytest
 
@@ -74,8 +76,9 @@ def test_upstream_that_is_not_there(proxy, client, upstream):
 
 def test_upstream_that_hangs_is_a_504(proxy, client):
     weir = proxy(once(b"", lambda line: line.read()), lines="upstream_timeout = 300ms retries = 0")
-    it = client()
+    it, began = client(), time.monotonic()
     assert it.get("/")[0] == 504
+    assert 0.25 < time.monotonic() - began < 0.9
     wait_log(weir, "did not answer within upstream_timeout")
     assert it.get("/again")[0] == 504, "the connection goes on"
 
@@ -213,3 +216,29 @@ def test_slow_pieces_pass_at_once(proxy, client):
     for n, event in enumerate(go):
         event.set()
         assert next(pieces) == b"%d" % n
+
+
+def test_client_that_takes_a_byte_now_and_then_is_cut(proxy, client):
+    weir = proxy(once(OK + b"Content-Length: 30000000\r\n\r\n" + b"x" * 30_000_000), lines="min_send_rate = 60000")
+    it = client()
+    it.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    it.request("/")
+    began = time.monotonic()
+    with pytest.raises(ConnectionError):
+        while time.monotonic() - began < 30:
+            time.sleep(0.05)
+            it.sock.recv(200)
+    wait_log(weir, "Timer_MinBytesPerSecond")
+
+
+def test_client_that_is_slow_but_not_too_slow_gets_everything(proxy, client):
+    size = 8 << 20
+    proxy(once(OK + b"Content-Length: %d\r\n\r\n" % size + b"x" * size), lines="min_send_rate = 60000")
+    it = client()
+    it.request("/")
+    _, fields = it.head()
+    got = 0
+    for piece in it.pieces(fields):
+        got += len(piece)
+        time.sleep(0.02)
+    assert got == size

@@ -94,7 +94,9 @@ Test(proxy, upgrade_only_where_it_can_be)
 	cr_assert(has("Connection: upgrade") && has("Upgrade: websocket"));
 	cr_assert_eq(begin(GET "Upgrade: websocket\r\n\r\n"), 0);
 	cr_assert(!strstr(out, "Upgrade"), "Connection does not name it");
-	cr_assert_eq(begin("POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\nContent-Length: 1\r\n\r\n"), 0);
+	cr_assert_eq(
+		begin("POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\nContent-Length: 1\r\n\r\n"),
+		0);
 	cr_assert(!strstr(out, "Upgrade"), "a body is behind it");
 	cr_assert_eq(begin("GET / HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"), 0);
 	cr_assert(!strstr(out, "Upgrade"), "HTTP/1.0 has none");
@@ -155,8 +157,11 @@ static void events(const char *text, size_t step, bool has_end, char *log)
 			continue;
 		}
 		was_body = false;
-		strcat(log, e == WEIR_CODEC_HEAD ? "H" : e == WEIR_CODEC_INTERIM ? "I" : e == WEIR_CODEC_END ? "E" :
-			    e == WEIR_CODEC_BAD ? "X" : "");
+		strcat(log, e == WEIR_CODEC_HEAD      ? "H"
+			    : e == WEIR_CODEC_INTERIM ? "I"
+			    : e == WEIR_CODEC_END     ? "E"
+			    : e == WEIR_CODEC_BAD     ? "X"
+						      : "");
 		if (e == WEIR_CODEC_TRAILERS)
 			sprintf(log + strlen(log), "T:%.*s", (int)p.data.n, p.data.p);
 		if (e == WEIR_CODEC_HEAD && p.reply.status == 101)
@@ -178,10 +183,12 @@ Test(proxy, responses_are_the_same_however_they_are_cut)
 		{ OK "Content-Length: 5\r\n\r\nhel", "HB:helX", false },
 		{ OK "Content-Length: 0\r\nConnection: close\r\n\r\n", "HE", false },
 		{ OK "\r\nto the end", "HB:to the endE", false },
-		{ OK "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX: 1\r\n\r\n", "HB:abcdeT:X: 1\r\nE", true },
+		{ OK "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX: 1\r\n\r\n",
+		  "HB:abcdeT:X: 1\r\nE", true },
 		{ OK "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "HB:abcX", false },
 		{ OK "Transfer-Encoding: chunked\r\n\r\n3\r\nabcX", "HB:abcX", false },
-		{ "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nA: 1\r\n\r\nHTTP/1.1 204 No\r\n\r\n", "IIHE", true },
+		{ "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nA: 1\r\n\r\nHTTP/1.1 204 No\r\n\r\n", "IIHE",
+		  true },
 		{ "HTTP/1.1 304 Not\r\nContent-Length: 9\r\n\r\n", "HE", true },
 		{ "HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", "X", false },
 		{ "", "X", false },
@@ -239,8 +246,8 @@ Test(gateway, response_head_is_the_upstreams_but_for_the_hop)
 				 (struct weir_gateway_reply){ .framing = WEIR_FRAMING_LENGTH, .is_http = true }),
 			 "HTTP/1.1 200 OK\r\nServer: s\r\nDate: d\r\nVia: 1.1 weir\r\nContent-Length: 3\r\n"
 			 "Connection: close\r\n\r\n");
-	cr_assert_str_eq(gateway("HTTP/1.0 404\r\n\r\n", (struct weir_gateway_reply){ .framing = WEIR_FRAMING_CHUNKED,
-										     .is_keep_alive = true }),
+	cr_assert_str_eq(gateway("HTTP/1.0 404\r\n\r\n",
+				 (struct weir_gateway_reply){ .framing = WEIR_FRAMING_CHUNKED, .is_keep_alive = true }),
 			 "HTTP/1.1 404 Not Found\r\nServer: weir\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
 			 "Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n");
 }

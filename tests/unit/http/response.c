@@ -141,8 +141,10 @@ Test(response, persistence)
 
 Test(fields, hops_are_the_known_and_the_listed)
 {
-	static const char *const hop[] = { "Connection", "KEEP-ALIVE", "te", "Upgrade", "Trailer", "Transfer-Encoding",
-					   "content-length", "Proxy-Connection", "x-a", "X-B", "x-c" };
+	static const char *const hop[] = {
+		"Connection",	  "KEEP-ALIVE",	      "te",  "Upgrade", "Trailer", "Transfer-Encoding",
+		"content-length", "Proxy-Connection", "x-a", "X-B",	"x-c"
+	};
 	static const char *const end_to_end[] = { "Host", "x-d", "Date", "Content-Type", "Proxy-Authenticate", "x" };
 	struct weir_str fields = WEIR_STR("Connection: X-A, x-b\r\nHost: a\r\nconnection: X-C, upgrade\r\n");
 	struct weir_hops hops;
@@ -210,9 +212,17 @@ Test(chunks, body_and_trailers_come_out_however_they_are_cut)
 
 Test(chunks, bad_framing_is_seen)
 {
-	static const char *const wrong[] = { "g\r\n", "\r\n", "5\nhello", "3\r\nabcd", "1\r\na\n", "-1\r\n",
-					     "0\r\nno colon\r\n\r\n", "0\r\n: x\r\n\r\n", "0\r\nA: b\rc\r\n\r\n",
-					     "0\r\nA: 1\r\n B\r\n\r\n", "11111111111111111\r\n" };
+	static const char *const wrong[] = { "g\r\n",
+					     "\r\n",
+					     "5\nhello",
+					     "3\r\nabcd",
+					     "1\r\na\n",
+					     "-1\r\n",
+					     "0\r\nno colon\r\n\r\n",
+					     "0\r\n: x\r\n\r\n",
+					     "0\r\nA: b\rc\r\n\r\n",
+					     "0\r\nA: 1\r\n B\r\n\r\n",
+					     "11111111111111111\r\n" };
 	char data[64], trailers[64];
 	size_t i;
 

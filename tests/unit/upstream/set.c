@@ -26,8 +26,15 @@ static void make(enum weir_balance balance, size_t count)
 		cr_assert_eq(weir_conf_upstream_parse(text, &servers[i], 1, &why), 1);
 	}
 	conf = (struct weir_conf_proxy){
-		.servers = servers, .servers_count = count, .balance = balance, .keepalive = 2,
-		.keepalive_idle_ms = 1000, .max_fails = 3, .fail_ms = 10000, .health_rise = 2, .health_fall = 3,
+		.servers = servers,
+		.servers_count = count,
+		.balance = balance,
+		.keepalive = 2,
+		.keepalive_idle_ms = 1000,
+		.max_fails = 3,
+		.fail_ms = 10000,
+		.health_rise = 2,
+		.health_fall = 3,
 	};
 	memset(shared, 0, sizeof(shared));
 	cr_assert_eq(weir_up_set_new(&conf, shared, &set), 0);
@@ -258,9 +265,19 @@ Test(upstream_text, addresses)
 
 Test(upstream_text, mistakes)
 {
-	static const char *const wrong[] = { "", "127.0.0.1", ":80", "127.0.0.1:0", "127.0.0.1:99999", "http://a:80",
-					     "::1:80", "unix:relative", "unix:", "127.0.0.1:80 weight=0",
-					     "127.0.0.1:80 speed=9", "127.0.0.1:80 max_conns=x", "no.such.host.invalid:80" };
+	static const char *const wrong[] = { "",
+					     "127.0.0.1",
+					     ":80",
+					     "127.0.0.1:0",
+					     "127.0.0.1:99999",
+					     "http://a:80",
+					     "::1:80",
+					     "unix:relative",
+					     "unix:",
+					     "127.0.0.1:80 weight=0",
+					     "127.0.0.1:80 speed=9",
+					     "127.0.0.1:80 max_conns=x",
+					     "no.such.host.invalid:80" };
 	struct weir_conf_upstream u[4];
 	const char *why;
 	size_t i;

@@ -25,13 +25,32 @@
 
 /* --- socket --- */
 
+/* CONTROL.exec, ours alone: somebody else's folder of this name could lead anywhere. -EPERM. */
+static int open_folder(const char *control, bool makes)
+{
+	_cleanup_close_ int fd = -1;
+	char path[512];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s.exec", control);
+	if (makes && mkdir(path, 0711) < 0 && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid != geteuid() || (st.st_mode & 022))
+		return -EPERM;
+	return TAKE_FD(fd);
+}
+
 /* Bound beside its name, then renamed over it: whoever connects reaches the old listener or the new
  * one. */
 static int listen_unix(const struct wrk_setup *s, struct wrk_address *ret)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX }, temporary = { .sun_family = AF_UNIX };
 	_cleanup_close_ int fd = -1;
-	char path[512], folder[512];
+	_cleanup_close_ int folder = -1;
+	char path[512];
 	size_t bytes;
 
 	weir_conf_exec_path(s->config, s->pool, s->slot - s->pool->first_slot, path, sizeof(path));
@@ -41,10 +60,9 @@ static int listen_unix(const struct wrk_setup *s, struct wrk_address *ret)
 	memcpy(a.sun_path, path, bytes + 1);
 	memcpy(temporary.sun_path, path, bytes);
 	temporary.sun_path[bytes] = '~';
-	strcpy(folder, path);
-	*strrchr(folder, '/') = '\0';
-	if (mkdir(folder, 0711) < 0 && errno != EEXIST)
-		return -errno;
+	folder = open_folder(s->config->control, true);
+	if (folder < 0)
+		return folder;
 	(void)unlink(temporary.sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&temporary, sizeof(temporary)) < 0 ||
@@ -79,7 +97,8 @@ int keeper_program_prepare(struct keeper *k)
 		return 0;
 	fd = s->pool->exec.socket == WEIR_EXEC_TCP ? listen_tcp(&k->base.program) : listen_unix(s, &k->base.program);
 	if (fd < 0)
-		return weir_err(fd, "cannot make the socket for the program of pool '%s'", s->pool->name);
+		return weir_err(fd, "cannot make a socket for the program of pool '%s' in '%s.exec'", s->pool->name,
+				s->config->control);
 	k->program.listen_fd = fd;
 	k->program.is_new = true;
 	return 0;
@@ -117,13 +136,18 @@ void wrk_programs_remove(const char *control)
 	const struct dirent *e;
 	char path[512];
 	DIR *d;
+	int fd;
 
-	snprintf(path, sizeof(path), "%s.exec", control);
-	d = opendir(path);
-	while (d && (e = readdir(d)))
+	fd = open_folder(control, false);
+	d = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!d && fd >= 0)
+		close(fd);
+	if (!d)
+		return;
+	while ((e = readdir(d)))
 		(void)unlinkat(dirfd(d), e->d_name, 0);
-	if (d)
-		closedir(d);
+	closedir(d);
+	snprintf(path, sizeof(path), "%s.exec", control);
 	(void)rmdir(path);
 }
 

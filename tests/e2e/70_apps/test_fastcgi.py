@@ -136,6 +136,20 @@ def test_body_of_unknown_length_is_asked_for_its_length(php):
     assert connection.getresponse().status == 411
 
 
+def test_client_that_waits_for_continue_is_told(php):
+    sock = php.connect().sock
+    sock.sendall(b"POST /in.php HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+    stream = sock.makefile("rb")
+    assert stream.readline() == b"HTTP/1.1 100 Continue\r\n" and stream.readline() == b"\r\n"
+    sock.sendall(b"abc")
+    assert stream.readline() == b"HTTP/1.1 200 OK\r\n"
+    text = b""
+    while hashlib.sha256(b"abc").hexdigest().encode() not in text:
+        part = stream.read1(4096)
+        assert part, text
+        text += part
+
+
 @pytest.fixture
 def app(weir):
     return weir(config=f"""

@@ -260,6 +260,20 @@ Test(program, that_cannot_be_run_counts_as_crash_after_crash)
 	cr_assert_eq(slot_stop(&slot), 0);
 }
 
+Test(program, folder_of_somebody_else_is_left_alone)
+{
+	char path[128], victim[128];
+
+	snprintf(path, sizeof(path), "%s.exec", control);
+	snprintf(victim, sizeof(victim), "%s/hello.txt", slot.root);
+	slot_file(&slot, "hello.txt", "x", 1);
+	cr_assert_eq(symlink(slot.root, path), 0);
+	wrk_programs_remove(control);
+	cr_expect_eq(access(victim, F_OK), 0);
+	slot_start(&slot);
+	cr_expect_neq(slot_stop(&slot), 0, "no socket is made there");
+}
+
 Test(program, names_of_sockets_are_removed)
 {
 	char path[128];

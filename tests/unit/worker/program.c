@@ -251,6 +251,46 @@ Test(program, that_hangs_is_replaced)
 	stop();
 }
 
+static char state_of(pid_t pid)
+{
+	char path[48], text[512], *at;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f || !fgets(text, sizeof(text), f) || !(at = strrchr(text, ')')))
+		return 0;
+	fclose(f);
+	return at[2];
+}
+
+Test(program, that_hangs_may_be_left_for_a_debugger)
+{
+	pid_t before;
+
+	slot.pools[0].ping_enabled = slot.pools[0].orphan = true;
+	slot.pools[0].ping_interval_ms = 50;
+	slot.pools[0].ping_response_ms = 300;
+	slot.pools[0].exec.ping = (char *)"/health";
+	start();
+	before = program();
+	close(call("/hang"));
+	wait_other_than(before);
+	cr_expect_eq(state_of(before), 'T');
+	cr_expect_eq(answered_by(call("/")), program());
+	cr_expect_eq(kill(before, SIGKILL), 0);
+	stop();
+}
+
+Test(program, is_ended_by_the_signal_that_it_wants)
+{
+	/* SIGTERM would be taken for an order, this one ends it at once */
+	slot.pools[0].exec.stop = (char *)"SIGQUIT";
+	start();
+	cr_expect_neq(answered_by(call("/")), 0);
+	stop();
+}
+
 Test(program, that_cannot_be_run_counts_as_crash_after_crash)
 {
 	command[0] = (char *)"/nonexistent/program";

@@ -64,6 +64,9 @@ void weir_conf_check_fastcgi(const struct weir_config *c, const struct weir_conf
 	if (p->proxy.health_path)
 		weir_conf_error(report, c->file, MAX(p->lines[WEIR_PARAM_POOL_health_path], 0),
 				"health_path speaks HTTP, which a FastCGI application does not: leave it out");
+	if (p->proxy.request_fields.count)
+		weir_conf_error(report, c->file, MAX(p->lines[WEIR_PARAM_POOL_upstream_headers], 0),
+				"upstream_headers are for HTTP: a FastCGI application is told with fastcgi_params");
 	check_names(c, p, report);
 	check_front(c, p, report);
 }

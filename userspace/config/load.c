@@ -39,6 +39,8 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		weir_conf_words_fini(&c->pools[i].exec.command);
 		free(c->pools[i].module.file);
 		weir_conf_words_fini(&c->pools[i].upstreams);
+		weir_conf_words_fini(&c->pools[i].proxy.request_fields);
+		weir_conf_words_fini(&c->pools[i].proxy.response_fields);
 		free(c->pools[i].proxy.servers);
 		free(c->pools[i].proxy.hash_header);
 		free(c->pools[i].proxy.health_path);

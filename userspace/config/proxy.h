@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "config/words.h"
+
 #define WEIR_UPSTREAMS_MAX 64 /* servers of one pool, after names were resolved */
 
 enum weir_balance {
@@ -57,6 +59,8 @@ struct weir_conf_proxy {
 	unsigned response_head_max_kb;
 	char *host; /* Host for the upstream; NULL: the client's */
 	bool strip_prefix;
+	struct weir_conf_words request_fields;	/* "Name: value" in place of the client's; "Name:" removes it */
+	struct weir_conf_words response_fields; /* the same, in place of the upstream's */
 	enum weir_forwarded forwarded;
 };
 

@@ -11,6 +11,7 @@
 
 #define WEIGHT_MAX 1000
 #define CONNS_MAX 1000000
+#define FIELDS_BYTES 4096 /* of upstream_headers, and of response_headers */
 
 /* what a name server said; supervisor and command line have one thread */
 static char why_text[200];
@@ -166,6 +167,45 @@ static bool is_target(const char *text)
 	return text[0] == '/' && i < 1024;
 }
 
+/* Fields that are not for a configuration: they say how a message is framed, or have a parameter of their own. */
+static bool is_reserved(const char *name, size_t bytes)
+{
+	static const char *const names[] = { "Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade",
+					     "TE",   "Trailer",	       "Keep-Alive",	    "Expect",	  "Via",
+					     "Date" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (strlen(names[i]) == bytes && !strncasecmp(names[i], name, bytes))
+			return true;
+	return false;
+}
+
+static void check_fields(const struct weir_config *c, const struct weir_conf_words *w, const char *what, int line,
+			 struct weir_conf_report *report)
+{
+	static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~";
+	size_t i, n, k, sum = 0;
+
+	for (i = 0; i < w->count; i++) {
+		const char *text = w->items[i];
+
+		sum += strlen(text) + 4;
+
+		n = strspn(text, token);
+		for (k = n; (unsigned char)text[k] >= ' ' && text[k] != 0x7f; k++)
+			;
+		if (n == 0 || text[n] != ':' || text[k])
+			weir_conf_error(report, c->file, line, "%s '%s' is no field, as in \"X-Name: value\"", what,
+					text);
+		else if (is_reserved(text, n))
+			weir_conf_error(report, c->file, line, "%s '%s': %.*s cannot be set here%s", what, text, (int)n,
+					text, strncasecmp(text, "host", n) ? "" : "; see upstream_host");
+	}
+	if (sum > FIELDS_BYTES)
+		weir_conf_error(report, c->file, line, "%s is longer than %d bytes", what, FIELDS_BYTES);
+}
+
 int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report)
 {
 	const int *lines = p->lines;
@@ -174,8 +214,17 @@ int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p,
 	const char *why;
 	size_t i;
 
-	if (p->handler != WEIR_HANDLER_PROXY && p->handler != WEIR_HANDLER_FASTCGI)
+	if (p->handler != WEIR_HANDLER_PROXY && p->handler != WEIR_HANDLER_FASTCGI && p->handler != WEIR_HANDLER_EXEC) {
+		if (p->upstreams.count)
+			weir_conf_warning(report, c->file, line,
+					  "pool '%s' has upstreams, but passes nothing on: add handler = proxy",
+					  p->name);
 		return 0;
+	}
+	check_fields(c, &p->proxy.request_fields, "upstream_headers", MAX(lines[WEIR_PARAM_POOL_upstream_headers], 0),
+		     report);
+	check_fields(c, &p->proxy.response_fields, "response_headers", MAX(lines[WEIR_PARAM_POOL_response_headers], 0),
+		     report);
 	if (!p->upstreams.count && p->handler == WEIR_HANDLER_PROXY)
 		weir_conf_error(report, c->file, p->line,
 				"pool '%s' has no upstreams: name the servers that requests go to, as in "

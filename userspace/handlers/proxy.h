@@ -15,7 +15,8 @@ struct weir_gateway_reply {
 	bool is_http;			/* the upstream speaks HTTP: Via is due */
 	bool is_head;			/* the request's method is HEAD */
 	bool is_keep_alive;
-	const char *date; /* WEIR_HTTP_DATE_BYTES, for a response that has none */
+	const struct weir_conf_words *fields; /* in place of the upstream's; NULL: none */
+	const char *date;		      /* WEIR_HTTP_DATE_BYTES, for a response that has none */
 };
 /* Status line, fields and empty line: hop-by-hop fields and framing are ours, the rest the
  * upstream's. It grows by at most 512 bytes. */
@@ -32,5 +33,9 @@ int weir_proxy_fields(const struct weir_codec_call *call, bool is_upgrade, struc
 /* Whether the client asks for another protocol on this connection (RFC 9110 7.8) in a way that can
  * be passed on. */
 bool weir_proxy_wants_upgrade(const struct weir_codec_call *call);
+
+/* Fields of a configuration ("Name: value"): whether one of them has this name; and all that have a value, as lines. */
+bool weir_proxy_has_field(const struct weir_conf_words *fields, struct weir_str name);
+void weir_proxy_put_fields(struct weir_buf *b, const struct weir_conf_words *fields);
 
 #endif

@@ -22,18 +22,48 @@ static void put_field(struct weir_buf *b, struct weir_str name, struct weir_str 
 	weir_buf_puts(b, "\r\n");
 }
 
+static struct weir_str field_name(const char *text)
+{
+	return (struct weir_str){ text, strcspn(text, ":") };
+}
+
+bool weir_proxy_has_field(const struct weir_conf_words *fields, struct weir_str name)
+{
+	size_t i;
+
+	for (i = 0; fields && i < fields->count; i++)
+		if (weir_str_caseeq(field_name(fields->items[i]), name))
+			return true;
+	return false;
+}
+
+void weir_proxy_put_fields(struct weir_buf *b, const struct weir_conf_words *fields)
+{
+	size_t i;
+
+	for (i = 0; fields && i < fields->count; i++) {
+		struct weir_str name = field_name(fields->items[i]), value;
+
+		value = weir_str_trim((struct weir_str){ name.p + name.n + 1, strlen(name.p + name.n + 1) });
+		if (value.n > 0)
+			put_field(b, name, value);
+	}
+}
+
 /* Fields for the client; those that were seen among them are told. */
-static void put_fields(struct weir_buf *b, struct weir_str fields, bool *ret_has_date, bool *ret_has_server)
+static void put_fields(struct weir_buf *b, struct weir_str fields, const struct weir_conf_words *ours,
+		       bool *ret_has_date, bool *ret_has_server)
 {
 	struct weir_str name, value;
 	struct weir_hops hops;
 
-	*ret_has_date = *ret_has_server = false;
+	*ret_has_date = false;
+	*ret_has_server = weir_proxy_has_field(ours, WEIR_STR("server"));
 	/* more Connection fields than fit: none of what they list matters to us, the known ones
 	 * still go */
 	(void)weir_hops_collect(fields, &hops);
 	while (weir_fields_next(&fields, &name, &value)) {
-		if (weir_is_hop(&hops, name))
+		if (weir_is_hop(&hops, name) || (ours && weir_proxy_has_field(ours, name)))
 			continue;
 		if (name.n == 4 && weir_str_caseeq(name, WEIR_STR("date")))
 			*ret_has_date = true;
@@ -41,6 +71,7 @@ static void put_fields(struct weir_buf *b, struct weir_str fields, bool *ret_has
 			*ret_has_server = true;
 		put_field(b, name, value);
 	}
+	weir_proxy_put_fields(b, ours);
 }
 
 void weir_gateway_head(struct weir_buf *b, const struct weir_gateway_reply *g)
@@ -49,7 +80,7 @@ void weir_gateway_head(struct weir_buf *b, const struct weir_gateway_reply *g)
 	bool has_date, has_server, shows_length = g->is_head || r->status == 304;
 
 	put_status(b, r);
-	put_fields(b, r->fields, &has_date, &has_server);
+	put_fields(b, r->fields, g->fields, &has_date, &has_server);
 	if (!has_server)
 		weir_buf_puts(b, "Server: weir\r\n");
 	if (!has_date)
@@ -72,7 +103,7 @@ void weir_gateway_interim(struct weir_buf *b, const struct weir_reply *reply)
 	bool has_date, has_server;
 
 	put_status(b, reply);
-	put_fields(b, reply->fields, &has_date, &has_server);
+	put_fields(b, reply->fields, NULL, &has_date, &has_server);
 	if (reply->status == 101) {
 		weir_buf_puts(b, "Connection: upgrade\r\n");
 		if (weir_fields_find(reply->fields, WEIR_STR("upgrade"), &value))

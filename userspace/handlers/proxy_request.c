@@ -204,13 +204,14 @@ int weir_proxy_fields(const struct weir_codec_call *call, bool is_upgrade, struc
 	weir_buf_str(out, conf->host ? (struct weir_str){ conf->host, strlen(conf->host) } : client_host(call->req));
 	weir_buf_puts(out, "\r\n");
 	while (weir_fields_next(&rest, &name, &value)) {
-		if (is_ours(call, &hops, name))
+		if (is_ours(call, &hops, name) || weir_proxy_has_field(&conf->request_fields, name))
 			continue;
 		weir_buf_str(out, name);
 		weir_buf_puts(out, ": ");
 		weir_buf_str(out, value);
 		weir_buf_puts(out, "\r\n");
 	}
+	weir_proxy_put_fields(out, &conf->request_fields);
 	if (call->req->expects_continue)
 		weir_buf_puts(out, "Expect: 100-continue\r\n");
 	if (conf->forwarded != WEIR_FORWARDED_OFF)

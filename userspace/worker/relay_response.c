@@ -58,6 +58,7 @@ static void on_head(struct wrk_exchange *x, const struct weir_reply *reply, stru
 	}
 	decide_framing(x, reply);
 	weir_date_format(weir_realtime_s(), date);
+	g.fields = &x->w->setup->pool->proxy.response_fields;
 	g.framing = x->framing;
 	g.is_keep_alive = x->is_keep_alive;
 	weir_gateway_head(out, &g);
@@ -115,7 +116,8 @@ static void log_note(const struct wrk_exchange *x, struct weir_str text)
 	}
 }
 
-static void act(struct wrk_exchange *x, enum weir_codec_event e, const struct weir_codec_piece *piece)
+/* False: what is written for the client is longer than there is room for. */
+static bool act(struct wrk_exchange *x, enum weir_codec_event e, const struct weir_codec_piece *piece)
 {
 	struct weir_buf out = relay_buf_writer(&x->out_buf);
 
@@ -145,6 +147,7 @@ static void act(struct wrk_exchange *x, enum weir_codec_event e, const struct we
 		break;
 	}
 	x->out_buf.n = (uint32_t)out.n;
+	return !out.is_full;
 }
 
 /* Reads from the upstream into `in`. 1: something, 0: its end, -EAGAIN, or -errno. */
@@ -281,7 +284,8 @@ bool relay_pull_up(struct wrk_exchange *x, bool *ret_moved)
 		*ret_moved = true;
 		if (e == WEIR_CODEC_BAD)
 			return relay_fail(x, 502, piece.why);
-		act(x, e, &piece);
+		if (!act(x, e, &piece))
+			return relay_fail(x, 502, "response head too long");
 		if (is_too_long(x))
 			return relay_fail(x, 502, "its response is longer than response_body_max");
 	}

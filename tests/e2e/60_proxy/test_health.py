@@ -150,7 +150,10 @@ def test_state_survives_workers(proxy, client, upstream):
     weir = proxy(bad, echo, lines="max_fails = 1 fail_timeout = 1h")
     it = client()
     assert [it.get("/")[0] for _ in range(3)] == [200] * 3
+    pool = lambda: json.loads(weir.command("status", "--json").stdout)["pools"]["app"]
+    wait_for("it has started", lambda: pool()["state"] == "started")
     weir.command("pool", "recycle", "app")
+    wait_for("it was recycled", lambda: pool()["recycles"] == 1)
     assert states(weir) == ["resting", "ready"]
     assert [it.get("/")[0] for _ in range(4)] == [200] * 4
     assert len(bad.requests) == 1

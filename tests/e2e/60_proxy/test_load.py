@@ -236,6 +236,7 @@ def slow_echo(_, line):
 
 def test_recycling_loses_no_exchange(proxy, client, netns):
     weir = proxy(slow_echo)
+    wait_for("it has started", lambda: weir_pool(weir)["state"] == "started")
     old = worker_pid(weir)
     held = [client().request("/slow=1.5") for _ in range(10)]
     ended, failed = threading.Event(), []
@@ -335,6 +336,7 @@ def test_tunnel_is_ended_before_a_recycled_worker_is_killed(proxy, client):
     it = client()
     it.request("/", fields="Connection: upgrade\r\nUpgrade: x\r\n")
     assert it.head()[0] == 101
+    wait_for("it has started", lambda: weir_pool(weir)["state"] == "started")
     weir.command("pool", "recycle", "app")
     assert it.is_closed()
     wait_for("the old worker ends", lambda: not os.path.exists(f"/proc/{old}"))

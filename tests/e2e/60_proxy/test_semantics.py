@@ -45,6 +45,21 @@ def test_forwarded(proxy, client, mode):
     assert seen.get("x-forwarded-proto") == ("https" if mode == "off" else "http")
 
 
+def test_fields_that_are_set_or_taken_away(proxy, client):
+    def serve(upstream, line):
+        upstream.requests.append(line.read())
+        line.answer("ok", fields="X-Powered-By: secret\r\nServer: inner\r\nX-Keep: 1\r\n")
+
+    weir = proxy(serve, lines='upstream_headers = { "X-Key: abc", "cookie:", "X-Forwarded-Proto: https" }\n'
+                 'response_headers = { "X-Powered-By:", "Server: outer", "X-Frame-Options: DENY" }\nforwarded = off')
+    _, fields, _ = client().get("/", fields="Cookie: a=b\r\nX-Key: mine\r\nX-Other: 1\r\n")
+    seen = weir.upstream.requests[0]
+    assert (seen.get("x-key"), seen.get("cookie"), seen.get("x-other")) == ("abc", None, "1")
+    assert seen.get("x-forwarded-proto") == "https"
+    assert "x-powered-by" not in fields and fields["server"] == "outer"
+    assert (fields["x-frame-options"], fields["x-keep"]) == ("DENY", "1")
+
+
 def test_upstream_host_and_strip_prefix(proxy, client):
     weir = proxy(echo, lines='upstream_host = "inner.example"\nstrip_prefix = on', path="/app/")
     client().get("/app/x%20y/z?q=%2F")

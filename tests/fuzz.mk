@@ -5,7 +5,8 @@
 FUZZ_SECONDS ?= 20
 FUZZ = $(BUILD)/fuzz
 FUZZ_BIN = $(patsubst tests/fuzz/%.c,$(FUZZ)/%,$(wildcard tests/fuzz/*.c))
-FUZZ_OBJ = $(patsubst %.c,$(FUZZ)/%.o,$(wildcard userspace/common/*.c userspace/http/*.c userspace/config/*.c)) \
+FUZZ_OBJ = $(patsubst %.c,$(FUZZ)/%.o,$(wildcard userspace/common/*.c userspace/http/*.c userspace/config/*.c \
+	userspace/cache/policy*.c)) \
 	$(patsubst %,$(FUZZ)/llhttp/%.o,api http llhttp)
 FUZZ_CFLAGS = -O1 -g -std=gnu11 -D_GNU_SOURCE -Iinclude -Iuserspace -I/usr/share/include/llhttp \
 	-fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined

@@ -11,6 +11,7 @@
 enum object {
 	KERNEL,
 	POOL,
+	MEMORY,
 	QUEUE,
 	WORKER,
 	UPSTREAM,
@@ -107,7 +108,7 @@ static void put_upstreams(FILE *to, const char *metric, const char *pool, const 
 static void put_family(FILE *to, const struct row *r, const struct adm_family *f, const json_t *stats,
 		       const json_t *status)
 {
-	json_t *pools = json_object_get(r->object == POOL ? stats : status, "pools"), *p;
+	json_t *pools = json_object_get(r->object == POOL || r->object == MEMORY ? stats : status, "pools"), *p;
 	const char *name;
 
 	begin(to, f->metric, r->type, f->help);
@@ -117,6 +118,12 @@ static void put_family(FILE *to, const struct row *r, const struct adm_family *f
 		return;
 	}
 	json_object_foreach (pools, name, p) {
+		const json_t *memory = json_object_get(p, "memory");
+
+		if (r->object == MEMORY && json_is_object(memory))
+			put_pool(to, f->metric, name, memory, r->key);
+		if (r->object == MEMORY)
+			continue;
 		if (r->object == WORKER)
 			put_workers(to, f->metric, name, json_object_get(p, "workers"), r->key);
 		else if (r->object == UPSTREAM)

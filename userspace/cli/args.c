@@ -119,6 +119,14 @@ static int set_option(struct cmd_args *a, int letter, const char *text)
 	case 'j':
 		a->is_json = true;
 		return 0;
+	case 'h':
+		return append(a->headers, &a->headers_count, text);
+	case 'p':
+		a->is_prefix = true;
+		return 0;
+	case 'g':
+		a->is_tag = true;
+		return 0;
 	default: /* 'n' */
 		a->limit = strtol(text, &end, 10);
 		return *text && !*end && a->limit > 0 ? 0 : -EINVAL;

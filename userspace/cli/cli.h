@@ -25,6 +25,10 @@ struct cmd_args {
 	const char *control;	       /* with its default */
 	bool is_json;
 	long limit;		       /* 0: not given */
+	bool is_prefix;
+	bool is_tag;
+	const char *headers[CMD_LISTS_MAX];
+	size_t headers_count;
 	const char *words[2];
 	size_t words_count;
 	const char *listens[CMD_LISTS_MAX];
@@ -56,6 +60,9 @@ extern const size_t cmd_opts_count;
 const struct cmd *cmd_find(int argc, char *const argv[], const char **ret_why);
 /* Parses the options of `c`. CMD_USAGE: a message has been printed. */
 enum cmd_exit cmd_parse(const struct cmd *c, int argc, char *const argv[], struct cmd_args *ret);
+
+/* cache.c: what is stored of a URL, for people. */
+void cmd_print_objects(const json_t *objects);
 
 /* The whole program. */
 enum cmd_exit cmd_main(int argc, char *const argv[]);

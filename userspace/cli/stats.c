@@ -39,6 +39,8 @@ static void print_kernel(const json_t *k)
 	cmd_text_row(t, "hits", cmd_number(hits));
 	cmd_text_row(t, "misses", cmd_number(misses));
 	cmd_text_row(t, "hit ratio", ratio);
+	cmd_text_row(t, "hits, 304 of them", cmd_number(cmd_int(k, "not_modified")));
+	cmd_text_row(t, "hits, stale of them", cmd_number(cmd_int(k, "stale")));
 	cmd_text_row(t, "bytes of hits", cmd_bytes(cmd_int(k, "hit_bytes")));
 	cmd_text_row(t, "hand-overs to workers", cmd_number(cmd_int(k, "handovers")));
 	cmd_text_row(t, "hand-overs tried again", cmd_number(cmd_int(k, "handover_retries")));
@@ -84,6 +86,37 @@ static void print_pools(const json_t *pools)
 	cmd_text_print(t, "");
 }
 
+static void print_memory(const json_t *pools)
+{
+	struct cmd_text *t = NULL;
+	const char *name;
+	const json_t *p;
+
+	json_object_foreach ((json_t *)pools, name, p) {
+		const json_t *m = json_object_get(p, "memory");
+		char bytes[64];
+
+		if (!json_is_object(m))
+			continue;
+		if (!t) {
+			t = cmd_text_new(10);
+			cmd_text_row(t, "IN MEMORY", ">HITS", ">STALE", ">MISSES", ">WAITED", ">STORED", ">REFUSED",
+				     ">EVICTED", ">ENTRIES", ">BYTES");
+		}
+		snprintf(bytes, sizeof(bytes), "%s of %s", cmd_bytes(cmd_int(m, "bytes_used")),
+			 cmd_bytes(cmd_int(m, "bytes_budget")));
+		cmd_text_row(t, name, cmd_number(cmd_int(m, "hits")), cmd_number(cmd_int(m, "stale_hits")),
+			     cmd_number(cmd_int(m, "misses")), cmd_number(cmd_int(m, "collapsed")),
+			     cmd_number(cmd_int(m, "stored")), cmd_number(cmd_int(m, "refused")),
+			     cmd_number(cmd_int(m, "evicted") + cmd_int(m, "evicted_main")),
+			     cmd_number(cmd_int(m, "objects")), bytes);
+	}
+	if (!t)
+		return;
+	printf("\n");
+	cmd_text_print(t, "");
+}
+
 enum cmd_exit cmd_stats(const struct cmd_args *args)
 {
 	_cleanup_json_ json_t *reply = cmd_call(args, json_pack("{s:s}", "command", "stats"));
@@ -95,6 +128,7 @@ enum cmd_exit cmd_stats(const struct cmd_args *args)
 		return cmd_print_json(reply);
 	kernel = json_object_get(reply, "kernel");
 	print_pools(json_object_get(reply, "pools"));
+	print_memory(json_object_get(reply, "pools"));
 	printf("\n");
 	if (!json_is_true(json_object_get(reply, "attached"))) {
 		printf("XDP is not attached: there is no kernel side to count\n");

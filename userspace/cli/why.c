@@ -35,13 +35,16 @@ static void print_cached(const json_t *cached)
 			printf("for clients without codings");
 		json_array_foreach(json_object_get(e, "encodings"), j, coding)
 			printf("%s%s", j ? "+" : "for clients with ", json_string_value(coding));
-		printf(": %lld, %s, class %s, %s hits, since %s", (long long)cmd_int(e, "status"),
-		       cmd_bytes(cmd_int(e, "size")), cmd_get(e, "class"), cmd_number(cmd_int(e, "hits")),
-		       cmd_duration(cmd_int(e, "age_ms")));
+		printf(": %lld, %s, class %s%s, %s hits, since %s", (long long)cmd_int(e, "status"),
+		       cmd_bytes(cmd_int(e, "size")), cmd_get(e, "class"),
+		       json_is_true(json_object_get(e, "head_only")) ? " (head only)" : "",
+		       cmd_number(cmd_int(e, "hits")), cmd_duration(cmd_int(e, "age_ms")));
 		if (json_is_null(json_object_get(e, "expires_in_ms")))
 			printf(", until its source changes\n");
 		else if (cmd_int(e, "expires_in_ms") > 0)
 			printf(", expires in %s\n", cmd_duration(cmd_int(e, "expires_in_ms")));
+		else if (json_is_true(json_object_get(e, "stale_ok")))
+			printf(", stale: one request at a time goes up to refresh it\n");
 		else
 			printf(", expired\n");
 	}
@@ -64,16 +67,22 @@ enum cmd_exit cmd_route(const struct cmd_args *args)
 
 enum cmd_exit cmd_why(const struct cmd_args *args)
 {
-	_cleanup_json_ json_t *reply = cmd_call(args, json_pack("{s:s, s:s}", "command", "why", "url", args->words[0]));
+	json_t *request = json_pack("{s:s, s:s}", "command", "why", "url", args->words[0]), *headers = json_array();
+	_cleanup_json_ json_t *reply = NULL;
 	const json_t *reason;
 	size_t i;
 
+	for (i = 0; i < args->headers_count; i++)
+		json_array_append_new(headers, json_string(args->headers[i]));
+	json_object_set_new(request, "headers", headers);
+	reply = cmd_call(args, request);
 	if (!reply)
 		return CMD_FAILED;
 	if (args->is_json)
 		return cmd_print_json(reply);
 	print_routes(json_object_get(reply, "routes"));
 	print_cached(json_object_get(reply, "cached"));
+	cmd_print_objects(json_object_get(reply, "objects"));
 	json_array_foreach(json_object_get(reply, "reasons"), i, reason)
 		printf("%-10s %s\n", i ? "" : "because", json_string_value(reason));
 	return CMD_OK;

@@ -14,6 +14,7 @@
 #include "weir/route.h"
 
 #include "common/macro.h"
+#include "config/cache.h"
 #include "config/proxy.h"
 
 #include "config/exec.h"
@@ -87,6 +88,7 @@ struct weir_conf_pool {
 	enum weir_handler handler;
 	uint32_t first_slot;   /* global number of its first slot */
 	bool kernel_cache;     /* publish to the kernel cache, default on */
+	bool cache_status;     /* responses of the kernel cache have a Cache-Status field */
 	unsigned entries[3];   /* kernel cache entries by enum weir_class */
 	unsigned keepalive_ms; /* idle connection in a worker, default 120000 */
 	unsigned header_ms;    /* request head must be complete within, default 120000 */
@@ -130,6 +132,11 @@ struct weir_conf_pool {
 
 	struct weir_conf_exec exec;
 	struct weir_conf_fastcgi fastcgi;
+	/* caching of what the handler answers */
+	struct weir_conf_cache cache;
+	struct weir_conf_words cache_key_params;
+	struct weir_conf_words cache_bypass_cookies;
+	struct weir_conf_words cache_purge_from;
 	/* where requests are passed on to */
 	struct weir_conf_words upstreams;
 	struct weir_conf_proxy proxy;
@@ -236,6 +243,8 @@ enum weir_param_type {
 	WEIR_TYPE_CPU_ACTION, /* enum weir_cpu_action */
 	WEIR_TYPE_HANDLER,  /* enum weir_handler */
 	WEIR_TYPE_EXEC_SOCKET, /* enum weir_exec_socket */
+	WEIR_TYPE_CACHE_MODE, /* enum weir_cache_mode */
+	WEIR_TYPE_QUERY_KEY, /* enum weir_query_key */
 	WEIR_TYPE_BALANCE,  /* enum weir_balance */
 	WEIR_TYPE_FORWARDED, /* enum weir_forwarded */
 	WEIR_TYPE_LISTING,  /* enum weir_listing */
@@ -261,6 +270,9 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 const struct weir_conf_words *weir_param_words(const struct weir_param *p, const void *base);
 const char *weir_attach_name(enum weir_attach a);
 
+/* Which codings of Accept-Encoding the pool's responses may depend on: a set of enum weir_encoding, weir_pool.encodings. */
+uint8_t weir_conf_pool_encodings(const struct weir_conf_pool *p);
+
 /* Parses "scheme://host:port/path/" into everything but pool, id and line. -EINVAL: *ret_why (static) says why. */
 int weir_conf_prefix_parse(const char *text, struct weir_conf_prefix *ret, const char **ret_why);
 void weir_conf_prefix_fini(struct weir_conf_prefix *p);
@@ -274,6 +286,11 @@ int weir_conf_listen_parse(const char *text, struct weir_conf_listen ret[2], con
 
 /* Parses an address without port or brackets. False: it is none. */
 bool weir_conf_addr_parse(const char *text, size_t bytes, struct weir_addr *ret, bool *ret_is_v6);
+
+/* Whether responses of the pool's handler can be cached in its workers' memory. */
+bool weir_conf_pool_has_cache(const struct weir_conf_pool *p);
+/* Whether an address is in a network, written "10.0.0.0/8" or as an address alone; false for what is neither. */
+bool weir_conf_net_has(const char *text, const struct weir_addr *addr);
 
 /* Parses "HH:MM" into minutes since midnight. -EINVAL. */
 int weir_conf_minute_parse(const char *text);

@@ -38,6 +38,8 @@ int weir_conf_check_exec(const struct weir_config *c, struct weir_conf_pool *p, 
 /* What a fastcgi pool says about its scripts. After the root was resolved. */
 void weir_conf_check_fastcgi(const struct weir_config *c, const struct weir_conf_pool *p,
 			     struct weir_conf_report *report);
+/* What no single cache setting of a pool shows. */
+void weir_conf_check_cache(const struct weir_config *c, const struct weir_conf_pool *p, struct weir_conf_report *report);
 /* Resolves the upstreams of a pool whose handler has them. -ENOMEM only. */
 int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report);
 /* A row of one of the static handler's lists: reports what is wrong with it. Other parameters pass. */

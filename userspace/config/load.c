@@ -38,6 +38,9 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		free(c->pools[i].exec.ping);
 		weir_conf_words_fini(&c->pools[i].exec.command);
 		free(c->pools[i].module.file);
+		weir_conf_words_fini(&c->pools[i].cache_key_params);
+		weir_conf_words_fini(&c->pools[i].cache_bypass_cookies);
+		weir_conf_words_fini(&c->pools[i].cache_purge_from);
 		weir_conf_words_fini(&c->pools[i].upstreams);
 		weir_conf_words_fini(&c->pools[i].proxy.request_fields);
 		weir_conf_words_fini(&c->pools[i].proxy.response_fields);

@@ -24,6 +24,8 @@ static const char *const verbosity_names[] = { "basic", "limited", "full" };
 static const char *const start_mode_names[] = { "always", "on_demand" };
 static const char *const exec_socket_names[] = { "unix", "tcp" };
 static const char *const handler_names[] = { "static", "debug", "module", "proxy", "fastcgi", "exec" };
+static const char *const cache_mode_names[] = { "off", "on", "ttl", "until_change" };
+static const char *const query_key_names[] = { "full", "none", "listed" };
 static const char *const sandbox_names[] = { "strict", "relaxed", "off" };
 static const char *const balance_names[] = { "round_robin", "least_conn", "hash_uri", "hash_client", "hash_header" };
 static const char *const forwarded_names[] = { "append", "replace", "off" };
@@ -62,6 +64,12 @@ static const char *const *choices(enum weir_param_type type, size_t *ret_count)
 	case WEIR_TYPE_EXEC_SOCKET:
 		*ret_count = ARRAY_SIZE(exec_socket_names);
 		return exec_socket_names;
+	case WEIR_TYPE_CACHE_MODE:
+		*ret_count = ARRAY_SIZE(cache_mode_names);
+		return cache_mode_names;
+	case WEIR_TYPE_QUERY_KEY:
+		*ret_count = ARRAY_SIZE(query_key_names);
+		return query_key_names;
 	case WEIR_TYPE_BALANCE:
 		*ret_count = ARRAY_SIZE(balance_names);
 		return balance_names;
@@ -244,6 +252,8 @@ int weir_param_set(const struct weir_param *p, void *base, const char *text, con
 	case WEIR_TYPE_CPU_ACTION:
 	case WEIR_TYPE_HANDLER:
 	case WEIR_TYPE_EXEC_SOCKET:
+	case WEIR_TYPE_CACHE_MODE:
+	case WEIR_TYPE_QUERY_KEY:
 	case WEIR_TYPE_BALANCE:
 	case WEIR_TYPE_FORWARDED:
 	case WEIR_TYPE_LISTING:
@@ -338,6 +348,8 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 	case WEIR_TYPE_CPU_ACTION:
 	case WEIR_TYPE_HANDLER:
 	case WEIR_TYPE_EXEC_SOCKET:
+	case WEIR_TYPE_CACHE_MODE:
+	case WEIR_TYPE_QUERY_KEY:
 	case WEIR_TYPE_BALANCE:
 	case WEIR_TYPE_FORWARDED:
 	case WEIR_TYPE_LISTING:

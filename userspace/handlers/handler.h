@@ -35,7 +35,8 @@ struct weir_part {
 };
 
 /* The head is complete but for two values: the Date is WEIR_HTTP_DATE_BYTES bytes at date_off, and the value of
- * Connection, which is the last field, is "keep-alive" at conn_off. The sender fills both in. */
+ * Connection, which is the last field, is "keep-alive" at conn_off. The sender fills both in; with a date_off of 0 there is
+ * a Date already. */
 struct weir_response {
 	unsigned status;
 	bool must_close;    /* the connection cannot go on */

@@ -15,6 +15,7 @@ struct weir_gateway_reply {
 	bool is_http;			/* the upstream speaks HTTP: Via is due */
 	bool is_head;			/* the request's method is HEAD */
 	bool is_keep_alive;
+	bool hides_tags;		      /* Cache-Tag and Surrogate-Key are for the cache alone */
 	const struct weir_conf_words *fields; /* in place of the upstream's; NULL: none */
 	const char *date;		      /* WEIR_HTTP_DATE_BYTES, for a response that has none */
 };

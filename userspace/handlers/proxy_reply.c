@@ -22,6 +22,11 @@ static void put_field(struct weir_buf *b, struct weir_str name, struct weir_str 
 	weir_buf_puts(b, "\r\n");
 }
 
+static bool is_tag(struct weir_str name)
+{
+	return weir_str_caseeq(name, WEIR_STR("Cache-Tag")) || weir_str_caseeq(name, WEIR_STR("Surrogate-Key"));
+}
+
 static struct weir_str field_name(const char *text)
 {
 	return (struct weir_str){ text, strcspn(text, ":") };
@@ -52,7 +57,7 @@ void weir_proxy_put_fields(struct weir_buf *b, const struct weir_conf_words *fie
 
 /* Fields for the client; those that were seen among them are told. */
 static void put_fields(struct weir_buf *b, struct weir_str fields, const struct weir_conf_words *ours,
-		       bool *ret_has_date, bool *ret_has_server)
+		       bool hides_tags, bool *ret_has_date, bool *ret_has_server)
 {
 	struct weir_str name, value;
 	struct weir_hops hops;
@@ -63,7 +68,8 @@ static void put_fields(struct weir_buf *b, struct weir_str fields, const struct 
 	 * still go */
 	(void)weir_hops_collect(fields, &hops);
 	while (weir_fields_next(&fields, &name, &value)) {
-		if (weir_is_hop(&hops, name) || (ours && weir_proxy_has_field(ours, name)))
+		if (weir_is_hop(&hops, name) || (ours && weir_proxy_has_field(ours, name)) ||
+		    (hides_tags && is_tag(name)))
 			continue;
 		if (name.n == 4 && weir_str_caseeq(name, WEIR_STR("date")))
 			*ret_has_date = true;
@@ -80,7 +86,7 @@ void weir_gateway_head(struct weir_buf *b, const struct weir_gateway_reply *g)
 	bool has_date, has_server, shows_length = g->is_head || r->status == 304;
 
 	put_status(b, r);
-	put_fields(b, r->fields, g->fields, &has_date, &has_server);
+	put_fields(b, r->fields, g->fields, g->hides_tags, &has_date, &has_server);
 	if (!has_server)
 		weir_buf_puts(b, "Server: weir\r\n");
 	if (!has_date)
@@ -103,7 +109,7 @@ void weir_gateway_interim(struct weir_buf *b, const struct weir_reply *reply)
 	bool has_date, has_server;
 
 	put_status(b, reply);
-	put_fields(b, reply->fields, NULL, &has_date, &has_server);
+	put_fields(b, reply->fields, NULL, false, &has_date, &has_server);
 	if (reply->status == 101) {
 		weir_buf_puts(b, "Connection: upgrade\r\n");
 		if (weir_fields_find(reply->fields, WEIR_STR("upgrade"), &value))

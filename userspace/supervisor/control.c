@@ -25,6 +25,7 @@ static const struct {
 	{ "busiest", sup_control_busiest },
 	{ "cache_purge", sup_control_cache_purge },
 	{ "cache_flush", sup_control_cache_flush },
+	{ "cache_show", sup_control_cache_show },
 	{ "pool_list", sup_control_pool_list },
 	{ "pool_show", sup_control_pool_show },
 	{ "pool_do", sup_control_pool_do },

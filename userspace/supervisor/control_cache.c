@@ -58,7 +58,15 @@ static void find_variant(const struct sup *s, const struct weir_entry *e, char *
 /* Whole seconds from `now_ns` to `then_ns`, negative when that was before. */
 static json_int_t since_s(uint64_t then_ns, uint64_t now_ns)
 {
-	return (json_int_t)(then_ns - now_ns) / 1000000000;
+	json_int_t ns = (json_int_t)(then_ns - now_ns);
+
+	return ns / 1000000000 - (ns % 1000000000 < 0);
+}
+
+/* Seconds since 1970 of a time of the kernel's, or null. */
+static json_t *at(const struct list *l, uint64_t then_ns, bool is_null)
+{
+	return is_null ? json_null() : json_integer(l->now_s + since_s(then_ns, l->now_ns));
 }
 
 static int list_entry(const struct weir_entry *e, enum weir_class c, void *arg)
@@ -72,22 +80,27 @@ static int list_entry(const struct weir_entry *e, enum weir_class c, void *arg)
 	if (l->total++ >= l->limit)
 		return 0;
 	find_variant(l->s, e, codings, sizeof(codings), &endpoint);
-	json_array_append_new(l->rows,
-			      json_pack("{s:s%, s:s, s:s, s:s, s:i, s:I, s:s, s:I, s:I, s:o}", "url", e->url,
-					(size_t)MIN(e->url_bytes, WEIR_URL_MAX), "pool", l->pool->name, "endpoint",
-					endpoint, "encodings", codings, "status", (int)e->status, "size",
-					(json_int_t)e->head_bytes + e->body_bytes, "class", classes[c], "hits",
-					(json_int_t)e->hits, "created", created, "expires",
-					e->expires_ns == UINT64_MAX ?
-						json_null() :
-						json_integer(l->now_s + since_s(e->expires_ns, l->now_ns))));
+	json_array_append_new(
+		l->rows,
+		json_pack("{s:s%, s:s, s:s, s:s, s:i, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:s%, s:s%, s:b, s:b}", "url",
+			  e->url, (size_t)MIN(e->url_bytes, WEIR_URL_MAX), "pool", l->pool->name, "endpoint", endpoint,
+			  "encodings", codings, "status", (int)e->status, "size",
+			  (json_int_t)(e->whole.bytes + e->object_bytes), "class", classes[c], "hits",
+			  (json_int_t)e->hits, "created", created, "expires",
+			  at(l, e->expires_ns, e->expires_ns == UINT64_MAX), "stale_until",
+			  at(l, e->stale_ns, e->stale_ns <= e->expires_ns), "age",
+			  e->whole.age_off ? json_integer(since_s(l->now_ns, e->born_ns)) : json_null(), "etag",
+			  e->etag, (size_t)MIN(e->etag_bytes, WEIR_ETAG_BYTES), "last_modified", e->modified,
+			  e->modified[0] ? (size_t)WEIR_DATE_BYTES : (size_t)0, "head_only",
+			  (e->flags & WEIR_ENTRY_HEAD_ONLY) != 0, "conditional", e->cond.bytes != 0));
 	return 0;
 }
 
 json_t *sup_control_cache_list(struct sup *s, const json_t *request)
 {
 	struct list l = { .s = s, .rows = json_array(), .now_ns = weir_now_ns(), .now_s = weir_realtime_s() };
-	size_t i;
+	json_t *memory = json_array();
+	size_t i, objects;
 
 	l.limit = sup_control_limit(request);
 	for (i = 0; s->dp && i < s->config->pools_count; i++) {
@@ -95,14 +108,17 @@ json_t *sup_control_cache_list(struct sup *s, const json_t *request)
 		if (l.pool->kernel_cache)
 			(void)weir_dataplane_cache_each(s->dp, l.pool->id, list_entry, &l);
 	}
-	return json_pack("{s:b, s:b, s:s, s:I, s:o}", "ok", 1, "attached", s->dp != NULL, "why_not",
-			 s->dp ? "" : s->no_dp, "total", (json_int_t)l.total, "entries", l.rows);
+	objects = sup_memory_list(s, NULL, l.limit, memory);
+	return json_pack("{s:b, s:b, s:s, s:I, s:o, s:I, s:o}", "ok", 1, "attached", s->dp != NULL, "why_not",
+			 s->dp ? "" : s->no_dp, "total", (json_int_t)l.total, "entries", l.rows, "objects_total",
+			 (json_int_t)objects, "objects", memory);
 }
 
 /* --- purge --- */
 
 struct purge {
 	const struct sup_url *url;
+	bool is_prefix;
 	struct weir_cache_key *keys;
 	size_t count;
 };
@@ -113,9 +129,11 @@ static int collect(const struct weir_entry *e, enum weir_class c, void *arg)
 	size_t bytes = MIN(e->url_bytes, WEIR_URL_MAX);
 	const char *slash = memchr(e->url, '/', bytes);
 	size_t host_bytes = slash ? (size_t)(slash - e->url) : bytes, target_bytes = bytes - host_bytes;
+	size_t wanted = strlen(p->url->target);
 
 	(void)c;
-	if (!slash || target_bytes != strlen(p->url->target) || memcmp(slash, p->url->target, target_bytes))
+	if (!slash || target_bytes < wanted || (!p->is_prefix && target_bytes != wanted) ||
+	    memcmp(slash, p->url->target, wanted))
 		return 0;
 	if (p->url->host_bytes && (host_bytes != p->url->host_bytes || memcmp(e->url, p->url->host, host_bytes)))
 		return 0;
@@ -126,10 +144,10 @@ static int collect(const struct weir_entry *e, enum weir_class c, void *arg)
 }
 
 /* Entries of the URL in all pools and encodings, on every port: a purge too many costs one request. */
-static int purge(struct sup *s, const struct sup_url *url)
+static int purge_kernel(struct sup *s, const struct sup_url *url, bool is_prefix)
 {
 	_cleanup_free_ struct weir_cache_key *keys = calloc(PURGE_MAX, sizeof(*keys));
-	struct purge p = { .url = url, .keys = keys };
+	struct purge p = { .url = url, .is_prefix = is_prefix, .keys = keys };
 	size_t i, k;
 	int n, removed = 0;
 
@@ -148,17 +166,42 @@ static int purge(struct sup *s, const struct sup_url *url)
 	return removed;
 }
 
+/* Memory first: what is removed there cannot be published any more, and then the kernel is looked through. */
+static int purge_url(struct sup *s, const struct sup_url *u, bool is_prefix)
+{
+	int memory, kernel;
+
+	memory = sup_memory_purge(s, is_prefix ? WEIR_PURGE_PREFIX : WEIR_PURGE_KEY,
+				  (struct weir_str){ u->host, u->host_bytes },
+				  (struct weir_str){ u->target, strlen(u->target) });
+	if (memory < 0)
+		return memory;
+	kernel = purge_kernel(s, u, is_prefix);
+	return kernel < 0 ? kernel : memory + kernel;
+}
+
 json_t *sup_control_cache_purge(struct sup *s, const json_t *request)
 {
 	const char *text = json_string_value(json_object_get(request, "url")), *why;
+	const char *tag = json_string_value(json_object_get(request, "tag"));
 	_cleanup_(sup_url_fini) struct sup_url url = {};
+	const struct weir_str none = { "", 0 };
 	int removed;
 
-	if (!text)
-		return weir_ipc_error("cache_purge needs \"url\"");
-	if (sup_url_parse(text, &url, &why) < 0)
-		return weir_ipc_error("'%s' is no URL: %s", text, why);
-	removed = purge(s, &url);
+	if (!text == !tag)
+		return weir_ipc_error("cache_purge needs \"url\" or \"tag\"");
+	if (tag) {
+		if (!*tag || strpbrk(tag, " ,\t"))
+			return weir_ipc_error("'%s' is no tag: one word", tag);
+		removed = sup_memory_purge(s, WEIR_PURGE_TAG, none, (struct weir_str){ tag, strlen(tag) });
+	} else {
+		if (sup_url_parse(text, &url, &why) < 0)
+			return weir_ipc_error("'%s' is no URL: %s", text, why);
+		removed = purge_url(s, &url, json_is_true(json_object_get(request, "is_prefix")));
+	}
+	if (removed == -ETIMEDOUT)
+		return weir_ipc_error("cannot purge: a worker holds the cache's lock and does not move; nothing may be "
+				      "purged yet, try again");
 	if (removed < 0)
 		return weir_ipc_error("cannot purge: %s", strerror(-removed));
 	return json_pack("{s:b, s:i}", "ok", 1, "removed", removed);
@@ -184,9 +227,11 @@ json_t *sup_control_cache_flush(struct sup *s, const json_t *request)
 		return weir_ipc_error("cache_flush needs \"pool\"");
 	if (!p)
 		return weir_ipc_error("there is no pool '%s'; `weir status` lists them", name);
-	if (!s->dp || !p->kernel_cache)
+	if (!sup_store_of(s, p) && (!s->dp || !p->kernel_cache))
 		return weir_ipc_error("pool '%s' has no kernel cache: %s", name,
 				      s->dp ? "kernel_cache is off in its configuration" : s->no_dp);
-	r = weir_dataplane_cache_flush(s->dp, p->id);
+	r = sup_store_of(s, p) ? weir_store_purge(sup_store_of(s, p)->store, WEIR_PURGE_ALL, (struct weir_str){ "", 0 }) : 0;
+	if (r >= 0 && s->dp && p->kernel_cache)
+		r = weir_dataplane_cache_flush(s->dp, p->id);
 	return r < 0 ? weir_ipc_error("cannot flush pool '%s': %s", name, strerror(-r)) : weir_ipc_ok();
 }

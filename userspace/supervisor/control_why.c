@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "http/http.h"
+#include "http/response.h"
 #include "cache/cache.h"
 #include "handlers/fastcgi.h"
 
@@ -106,19 +107,22 @@ static void add_entry(json_t *cached, const struct weir_conf_listen *l, unsigned
 	for (b = 0; b < ARRAY_SIZE(names); b++)
 		if (set & 1U << b)
 			json_array_append_new(codings, json_string(names[b]));
-	json_array_append_new(
-		cached, json_pack("{s:s, s:o, s:i, s:I, s:s, s:I, s:I, s:o}", "endpoint", l->text, "encodings", codings,
-				  "status", (int)e->status, "size", (json_int_t)e->head_bytes + e->body_bytes, "class",
-				  classes[c], "hits", (json_int_t)e->hits, "age_ms",
-				  (json_int_t)((now - e->created_ns) / 1000000), "expires_in_ms",
-				  e->expires_ns == UINT64_MAX ?
-					  json_null() :
-					  json_integer((json_int_t)(e->expires_ns - now) / 1000000)));
+	json_array_append_new(cached, json_pack("{s:s, s:o, s:i, s:I, s:s, s:I, s:I, s:o, s:b, s:b}", "endpoint",
+						l->text, "encodings", codings, "status", (int)e->status, "size",
+						(json_int_t)(e->whole.bytes + e->object_bytes), "class", classes[c],
+						"hits", (json_int_t)e->hits, "age_ms",
+						(json_int_t)((now - e->created_ns) / 1000000), "expires_in_ms",
+						e->expires_ns == UINT64_MAX
+							? json_null()
+							: json_integer((json_int_t)(e->expires_ns - now) / 1000000),
+						"stale_ok", e->expires_ns <= now && e->stale_ns > now, "head_only",
+						(e->flags & WEIR_ENTRY_HEAD_ONLY) != 0));
 }
 
-/* Every encoding set under which the URL is cached on this endpoint; the largest entry's size goes to *size. */
-static void find_entries(const struct sup *s, const struct sup_url *u, const struct weir_conf_listen *l,
-			 uint16_t pool, json_t *cached, uint64_t *size)
+/* Every encoding set under which the URL is cached on this endpoint; the size of the largest that is there as a whole goes
+ * to *size. */
+static void find_entries(const struct sup *s, const struct sup_url *u, const struct weir_conf_listen *l, uint16_t pool,
+			 json_t *cached, uint64_t *size, bool *ret_head_only)
 {
 	const __u64 *secret = (const __u64 *)weir_dataplane_cache_secret(s->dp);
 	_cleanup_free_ struct weir_entry *e = calloc(1, sizeof(*e));
@@ -136,7 +140,10 @@ static void find_entries(const struct sup *s, const struct sup_url *u, const str
 		if (weir_dataplane_cache_get(s->dp, pool, &key, e, &c) < 0)
 			continue;
 		add_entry(cached, l, set, e, c);
-		*size = MAX(*size, (uint64_t)e->head_bytes + e->body_bytes);
+		if (e->flags & WEIR_ENTRY_HEAD_ONLY)
+			*ret_head_only = true;
+		else
+			*size = MAX(*size, (uint64_t)e->whole.bytes + e->body_bytes);
 	}
 }
 
@@ -298,12 +305,14 @@ static void explain_size(const struct sup *s, uint64_t size, json_t *reasons)
 			    rows[i].name, rows[i].mtu, (unsigned long long)size);
 }
 
-static void explain(const struct sup *s, const struct sup_url *u, size_t listen, json_t *cached, json_t *reasons)
+static void explain(struct sup *s, const struct sup_url *u, size_t listen, const char *fields, json_t *cached,
+		    json_t *reasons)
 {
 	const struct weir_conf_listen *l = &s->config->listens[listen];
 	const struct weir_conf_prefix *p = route(s, u, listen);
 	const struct weir_conf_pool *pool = p && p->pool ? &s->config->pools[p->pool - 1] : NULL;
 	size_t before = json_array_size(cached);
+	bool is_head_only = false;
 	uint64_t size = 0;
 
 	if (!u->path)
@@ -312,6 +321,7 @@ static void explain(const struct sup *s, const struct sup_url *u, size_t listen,
 		add(reasons, "%s: no prefix matches: the answer is 400", l->text);
 	if (!pool)
 		return;
+	sup_memory_why(s, pool, u, l->port, fields, reasons);
 	if (!s->dp)
 		add(reasons, "XDP is not attached: %s", s->no_dp);
 	if (!pool->kernel_cache)
@@ -321,17 +331,57 @@ static void explain(const struct sup *s, const struct sup_url *u, size_t listen,
 		    pool->name, pool->files.auth_file ? "auth_file" : "access");
 	if (!s->dp || !pool->kernel_cache)
 		return;
-	find_entries(s, u, l, pool->id, cached, &size);
+	find_entries(s, u, l, pool->id, cached, &size, &is_head_only);
 	if (json_array_size(cached) == before)
 		explain_missing(u, p, pool, reasons);
 	else
 		explain_size(s, size, reasons);
+	if (is_head_only)
+		add(reasons,
+		    "too large for the kernel cache: XDP answers HEAD and conditional requests (304), a worker sends "
+		    "the body");
+}
+
+/* Whether it is "name: value" as HTTP has it, RFC 9110 5.1 and 5.5. */
+static bool is_field(const char *line)
+{
+	_cleanup_free_ char *whole = NULL;
+	int n = asprintf(&whole, "%s\r\n", line);
+
+	return n > 0 && !weir_fields_check((struct weir_str){ whole, (size_t)n });
+}
+
+/* The lines of "headers", as a request would have them. NULL: *ret_error. */
+static char *get_fields(const json_t *request, json_t **ret_error)
+{
+	const json_t *rows = json_object_get(request, "headers"), *row;
+	char *text = strdup(""), *more;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		const char *line = json_string_value(row);
+
+		if (!line || !is_field(line)) {
+			*ret_error = weir_ipc_error("'%s' is no header field, as in \"Accept: text/html\"", line ? line : "");
+			free(text);
+			return NULL;
+		}
+		more = NULL;
+		if (text && asprintf(&more, "%s%s\r\n", text, line) < 0)
+			more = NULL;
+		free(text);
+		text = more;
+	}
+	if (!text)
+		*ret_error = weir_ipc_error("out of memory");
+	return text;
 }
 
 json_t *sup_control_why(struct sup *s, const json_t *request)
 {
 	_cleanup_(sup_url_fini) struct sup_url u = {};
-	json_t *error, *cached, *reasons;
+	json_t *error, *cached, *reasons, *objects;
+	_cleanup_free_ char *fields = NULL;
 	struct weir_addr local;
 	size_t i, endpoints = 0;
 
@@ -339,16 +389,21 @@ json_t *sup_control_why(struct sup *s, const json_t *request)
 		return error;
 	if (!u.host_bytes)
 		return weir_ipc_error("cache keys have a host: write the whole URL, http://host:port/path");
+	fields = get_fields(request, &error);
+	if (!fields)
+		return error;
 	cached = json_array();
+	objects = json_array();
 	reasons = json_array();
+	(void)sup_memory_list(s, &u, sup_control_limit(request), objects);
 	for (i = 0; i < s->config->listens_count; i++) {
 		if (!sup_url_is_for(&u, &s->config->listens[i], &local))
 			continue;
 		endpoints++;
-		explain(s, &u, i, cached, reasons);
+		explain(s, &u, i, fields, cached, reasons);
 	}
 	if (!endpoints)
 		add(reasons, "this instance does not listen there: %s", s->config->listens[0].text);
-	return json_pack("{s:b, s:O, s:o, s:o, s:o}", "ok", 1, "url", json_object_get(request, "url"), "routes",
-			 describe_routes(s, &u), "cached", cached, "reasons", reasons);
+	return json_pack("{s:b, s:O, s:o, s:o, s:o, s:o}", "ok", 1, "url", json_object_get(request, "url"), "routes",
+			 describe_routes(s, &u), "cached", cached, "objects", objects, "reasons", reasons);
 }

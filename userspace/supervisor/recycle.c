@@ -82,14 +82,16 @@ void sup_recycle_step(struct sup *s, struct sup_pool *p)
 uint64_t sup_resident_kb(uint64_t pid)
 {
 	_cleanup_fclose_ FILE *f = NULL;
-	unsigned long long pages = 0;
-	char path[48];
+	unsigned long long kb, sum = 0;
+	char path[48], line[128];
 
-	snprintf(path, sizeof(path), "/proc/%llu/statm", (unsigned long long)pid);
+	/* without shared memory: the pool's cache is no worker's own, and outlives it */
+	snprintf(path, sizeof(path), "/proc/%llu/status", (unsigned long long)pid);
 	f = fopen(path, "re");
-	if (!f || fscanf(f, "%*u %llu", &pages) != 1)
-		return 0;
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "RssAnon: %llu", &kb) == 1 || sscanf(line, "RssFile: %llu", &kb) == 1)
+			sum += kb;
+	return sum;
 }
 
 static void look_at_slot(struct sup *s, const struct weir_conf_pool *conf, struct sup_slot *slot)

@@ -111,6 +111,8 @@ static int start(struct sup *s)
 	r = weir_route_build(s->config, &s->routes);
 	if (r == 0)
 		r = sup_slots_new(s);
+	if (r == 0)
+		r = sup_stores_new(s);
 	if (r < 0)
 		return weir_err(r, "cannot start");
 	sup_takeover_find(s);
@@ -128,6 +130,7 @@ static int start(struct sup *s)
 		r = sup_kernel_attach(s);
 	if (r < 0)
 		return r;
+	sup_stores_open(s);
 	s->state->is_attached = s->dp != NULL;
 	sup_privileges_drop();
 	sup_pools_resume(s);
@@ -144,6 +147,7 @@ static void finish(struct sup *s)
 	size_t i;
 
 	sup_sockets_close(s);
+	sup_stores_free(s);
 	sup_admin_close(s);
 	s->dp = weir_dataplane_free(s->dp);
 	if (s->ipc)

@@ -87,7 +87,7 @@ void sup_slots_free(struct sup *s)
 }
 
 /* In the child. */
-__attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_t number, const char *cgroup)
+__attribute__((noreturn)) static void become_keeper(struct sup *s, uint32_t number, const char *cgroup)
 {
 	const struct sup_slot *slot = &s->slots[number];
 	struct wrk_setup setup = {
@@ -102,6 +102,7 @@ __attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_
 		.cache_fds = { -1, -1, -1 },
 		.tickets_fd = -1,
 		.queue_fd = -1,
+		.store_fd = *sup_store_fd(s, slot->pool->id),
 		.metrics = &s->metrics[number],
 		.upstreams = sup_state_upstreams(s, slot->pool->id),
 		.wake_fd = s->wake_fd,

@@ -250,6 +250,7 @@ void sup_state_note_slot(struct sup *s, uint32_t number)
 	st->pool_id = slot->pool->id;
 	snprintf(st->pool, sizeof(st->pool), "%s", slot->pool->name);
 	st->wake_fd = s->wake_fd;
+	st->store_fd = *sup_store_fd(s, slot->pool->id);
 	st->start_ticks = sup_process_start(slot->keeper);
 	st->keeper = slot->keeper;
 }

@@ -13,6 +13,8 @@
 struct sup_state_slot {
 	int32_t keeper;	       /* 0: none */
 	int32_t wake_fd;
+	int32_t store_fd;
+	int32_t pad;
 	uint64_t start_ticks;  /* field 22 of /proc/PID/stat: the number may be another process's by now */
 	int32_t listeners[WEIR_ENDPOINTS_MAX];
 	int32_t pass_rx;

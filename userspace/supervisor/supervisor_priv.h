@@ -11,6 +11,7 @@
 #include "metrics/metrics.h"
 #include "route/route.h"
 #include "dataplane/dataplane.h"
+#include "cache/fetch.h"
 #include "upstream/upstream.h"
 #include "worker/worker.h"
 #include "supervisor/supervisor.h"
@@ -105,6 +106,7 @@ struct sup {
 	int signal_fd;
 	int timer_fd;
 	int wake_fd;			   /* eventfd: a keeper has news in the metrics */
+	struct sup_store *stores;	   /* by pool id - 1 */
 	struct sup_refuser *refuser;
 	int admin_fds[2];		   /* listening; -1: none */
 	pid_t admin_pid;		   /* 0: none */
@@ -140,6 +142,27 @@ int sup_state_new(struct sup *s);
 struct weir_up_shared *sup_state_upstreams(const struct sup *s, uint16_t pool);
 void sup_state_free(struct sup *s, bool is_over); /* is_over: removes the file */
 void sup_state_note_slot(struct sup *s, uint32_t number);
+
+/* stores.c: the memory of each pool's response cache. */
+int sup_stores_new(struct sup *s);
+/* Makes those that were not taken over, and maps them. Logs. */
+void sup_stores_open(struct sup *s);
+void sup_stores_free(struct sup *s);
+/* Of a pool; -1: none. */
+int *sup_store_fd(struct sup *s, uint16_t pool);
+/* NULL: the pool has none. */
+struct weir_pool_cache *sup_store_of(struct sup *s, const struct weir_conf_pool *p);
+
+/* control_memory.c */
+/* Appends a row for each object of the URL (NULL: every object), up to `limit`; returns how many there are. */
+struct sup_url;
+size_t sup_memory_list(struct sup *s, const struct sup_url *url, size_t limit, json_t *rows);
+json_t *sup_memory_stats(struct sup *s, const struct weir_conf_pool *p); /* null: it has no memory level */
+/* What a GET for the URL with these field lines would meet, as reasons. */
+void sup_memory_why(struct sup *s, const struct weir_conf_pool *p, const struct sup_url *u, uint16_t port,
+		    const char *fields, json_t *reasons);
+/* In every pool. `rest`: target, prefix of targets, or tag. Returns how many objects went, or -ETIMEDOUT. */
+int sup_memory_purge(struct sup *s, enum weir_purge what, struct weir_str host, struct weir_str rest);
 
 /* takeover.c: keepers that a killed supervisor left. Logs. */
 void sup_takeover_find(struct sup *s); /* adopts them, if they serve what we are to serve */
@@ -190,7 +213,7 @@ void sup_recycle_step(struct sup *s, struct sup_pool *p);
 void sup_recycle_tick(struct sup *s, struct sup_pool *p);
 int sup_recycle_watch(struct sup_pool *p); /* logs */
 
-uint64_t sup_resident_kb(uint64_t pid); /* memory of a process; 0: unknown */
+uint64_t sup_resident_kb(uint64_t pid); /* memory of a process but for what it shares; 0: unknown */
 
 /* cpu.c */
 void sup_cpu_tick(struct sup *s, struct sup_pool *p);
@@ -253,6 +276,7 @@ json_t *sup_control_status(struct sup *s, const json_t *request);
 json_t *sup_control_cache_list(struct sup *s, const json_t *request);
 json_t *sup_control_busiest(struct sup *s, const json_t *request);
 json_t *sup_control_cache_purge(struct sup *s, const json_t *request);
+json_t *sup_control_cache_show(struct sup *s, const json_t *request);
 json_t *sup_control_cache_flush(struct sup *s, const json_t *request);
 json_t *sup_control_pool_list(struct sup *s, const json_t *request);
 json_t *sup_control_pool_show(struct sup *s, const json_t *request);

@@ -61,6 +61,8 @@ static int adopt_slot(struct sup *s, struct sup_slot *slot, const struct sup_sta
 		r = fetch(slot->pidfd, st->pass_tx[i], &s->pass_tx[i]);
 	if (r == 0)
 		r = fetch(slot->pidfd, st->pass_rx, &s->pass_rx[slot->pool->id]);
+	if (r == 0)
+		r = fetch(slot->pidfd, st->store_fd, sup_store_fd(s, slot->pool->id));
 	return r == 0 ? fetch(slot->pidfd, st->wake_fd, &s->wake_fd) : r;
 }
 
@@ -114,6 +116,10 @@ static void give_up(struct sup *s)
 		weir_closep(&s->pass_tx[i]);
 		weir_closep(&s->pass_rx[i]);
 		s->pass_tx[i] = s->pass_rx[i] = -1;
+	}
+	for (i = 0; i < s->config->pools_count; i++) {
+		weir_closep(sup_store_fd(s, s->config->pools[i].id));
+		*sup_store_fd(s, s->config->pools[i].id) = -1;
 	}
 	weir_closep(&s->wake_fd);
 	s->wake_fd = -1;

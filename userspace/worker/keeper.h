@@ -26,6 +26,7 @@ struct keeper {
 	struct wrk_base base;	  /* but for what each worker gets of its own */
 	struct wrk_worker rescue; /* with which the keeper itself recovers a dead worker's connections */
 	int signal_fd;
+	struct weir_store *store; /* of the pool, to bury in it those who die; NULL: none */
 	struct weir_clock *clock; /* NULL: without XDP */
 	unsigned tick_ms;
 

@@ -109,6 +109,13 @@ static int make_shared(struct keeper *k)
 	k->base.ping_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
 	if (k->base.epoll_fd < 0 || k->base.ping_fd < 0)
 		return weir_err(-errno, "cannot make the epoll set");
+	if (k->base.setup->store_fd >= 0) {
+		r = weir_store_open(k->base.setup->store_fd, NULL, &k->store);
+		if (r < 0)
+			return weir_err(r, "cannot map the response cache");
+		/* of an earlier keeper's workers */
+		weir_store_bury_slot(k->store, k->base.setup->slot);
+	}
 	r = wrk_tickets_init(&k->rescue);
 	if (r < 0)
 		return weir_err(r, "cannot map the pool's tickets");

@@ -37,6 +37,7 @@ int keeper_close_strays(const struct keeper *k)
 		keep[count++] = s->cache_fds[i];
 	keep[count++] = s->tickets_fd;
 	keep[count++] = s->queue_fd;
+	keep[count++] = s->store_fd;
 	keep[count++] = s->pass_rx;
 	keep[count++] = s->wake_fd;
 	keep[count++] = b->epoll_fd;

@@ -148,6 +148,8 @@ static void bury(struct keeper *k, struct keeper_worker *w, int status)
 		count_crash(k, &dead);
 	close(dead.drain_fd);
 	flush_cache(k->base.setup);
+	if (k->store)
+		weir_store_bury(k->store, wrk_reader(k->base.setup->slot, dead.generation));
 	if (!is_clean && keeper_has_worker(k))
 		wrk_recover_dead(&k->rescue, dead.generation);
 	if (!is_clean || !keeper_has_worker(k))

@@ -120,7 +120,6 @@ void wrk_move_all(struct wrk_worker *w)
 	while (now - start < WRK_BACKLOG_MS || (left && now - start < MOVE_MAX_MS)) {
 		move_new(w, to);
 		take_events(t);
-		wrk_relay_sweep(w, now);
 		left = move_idle(t);
 		(void)poll(NULL, 0, ROUND_MS);
 		now = weir_now_ms();

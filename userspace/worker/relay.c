@@ -3,6 +3,7 @@
 #include "worker/relay.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -11,6 +12,7 @@
 
 #define EVENTS 16 /* that a thread takes at a time */
 #define END_MS 10
+#define STACK_BYTES (256u << 10)
 #define FREE_BUFS_MAX 256 /* buffers that are kept for the next exchange */
 
 __thread struct wrk_thread *relay_thread;
@@ -158,7 +160,7 @@ static struct wrk_exchange *more(struct wrk_relay *r)
 	if (!x)
 		return NULL;
 	r->all[n] = x;
-	/* release: pairs with the acquire in wrk_relay_sweep() */
+	/* release: pairs with the acquire in sweep() */
 	__atomic_store_n(&r->count, n + 1, __ATOMIC_RELEASE);
 	return x;
 }
@@ -194,7 +196,7 @@ void relay_free(struct wrk_exchange *x)
 	struct wrk_relay *r = &w->relay;
 
 	if (x->tap)
-		x->tap->end(x->tap_arg, false);
+		x->tap->end(w, x->tap_arg, WRK_TAP_LEFT);
 	relay_buf_drop(w, &x->up_buf);
 	relay_buf_drop(w, &x->in_buf);
 	relay_buf_drop(w, &x->out_buf);
@@ -373,7 +375,8 @@ void wrk_relay_leave_requests(struct wrk_worker *w)
 		(void)epoll_ctl(w->relay.epoll_fd, EPOLL_CTL_DEL, w->base->epoll_fd, NULL);
 }
 
-void wrk_relay_sweep(struct wrk_worker *w, uint64_t now_ms)
+/* Wakes what has waited too long. */
+static void sweep(struct wrk_worker *w, uint64_t now_ms)
 {
 	struct wrk_relay *r = &w->relay;
 	/* acquire: pairs with the release in more() */
@@ -400,7 +403,8 @@ unsigned wrk_relay_active(struct wrk_worker *w)
 	return __atomic_load_n(&w->relay.active, __ATOMIC_ACQUIRE);
 }
 
-void wrk_relay_end(struct wrk_worker *w)
+/* What is left when the serving threads have ended. */
+static void serve_rest(struct wrk_worker *w)
 {
 	struct epoll_event events[EVENTS];
 	int i, n;
@@ -409,6 +413,46 @@ void wrk_relay_end(struct wrk_worker *w)
 		n = epoll_wait(w->relay.epoll_fd, events, EVENTS, END_MS);
 		for (i = 0; i < n; i++)
 			dispatch(w, &events[i]);
-		wrk_relay_sweep(w, weir_now_ms());
+		sweep(w, weir_now_ms());
 	}
+}
+
+static void *clock_thread(void *arg)
+{
+	struct wrk_worker *w = arg;
+
+	/* acquire: pairs with the release in wrk_relay_end() */
+	while (!__atomic_load_n(&w->relay.is_ending, __ATOMIC_ACQUIRE)) {
+		(void)poll(NULL, 0, WRK_TICK_MS);
+		sweep(w, weir_now_ms());
+	}
+	serve_rest(w);
+	__atomic_store_n(&w->relay.is_running, false, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+int wrk_relay_start(struct wrk_worker *w)
+{
+	pthread_attr_t attr;
+	pthread_t id;
+	int r;
+
+	if (!w->relay.codec)
+		return 0;
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
+	w->relay.is_running = true;
+	r = pthread_create(&id, &attr, clock_thread, w);
+	w->relay.is_running = r == 0;
+	(void)pthread_attr_destroy(&attr);
+	return -r;
+}
+
+void wrk_relay_end(struct wrk_worker *w)
+{
+	__atomic_store_n(&w->relay.is_ending, true, __ATOMIC_RELEASE);
+	/* acquire: pairs with the release in clock_thread() */
+	while (__atomic_load_n(&w->relay.is_running, __ATOMIC_ACQUIRE))
+		(void)poll(NULL, 0, END_MS);
 }

@@ -66,19 +66,24 @@ enum relay_wait {
 	RELAY_WAIT_TUNNEL,
 };
 
-/* Listens to what passes: where a cache is filled. Any thread, one call at a time for an exchange.
- */
+/* How a response ended, for a tap. */
+enum wrk_tap_end {
+	WRK_TAP_COMPLETE, /* the upstream's response came to its end, and was well-formed */
+	WRK_TAP_FAILED,	  /* the upstream did not give one */
+	WRK_TAP_LEFT,	  /* the client went away, or something else ended the exchange */
+};
+
+/* Listens to what passes: where a cache is filled. Any thread that libc knows, one call at a time for an exchange. */
 struct wrk_tap {
-	/* A request is passed on; what is in the call is gone afterwards. False: no interest in it.
-	 */
-	bool (*begin)(struct wrk_worker *w, const struct weir_codec_call *call, void **ret_arg);
-	/* Each once at most: the head as the upstream sent it, hop-by-hop fields included. */
-	void (*head)(void *arg, const struct weir_reply *reply);
-	/* A piece of the body, without framing. */
-	void (*body)(void *arg, struct weir_str data);
-	/* The last call, once. `is_complete`: the upstream's response came to its end, and was
-	 * well-formed. */
-	void (*end)(void *arg, bool is_complete);
+	/* Once at most. `reply`: as the upstream sent it, hop-by-hop fields included. `out` has, from `start` on, the head
+	 * that the client gets, and takes more fields. `length`: of the body, or UINT64_MAX. False: the rest is not
+	 * wanted, end() follows at once; an exchange without a client is given up. */
+	bool (*head)(struct wrk_worker *w, void *arg, const struct weir_reply *reply, uint64_t length,
+		     struct weir_buf *out, size_t start);
+	/* A piece of the body, without framing. False: as above. */
+	bool (*body)(struct wrk_worker *w, void *arg, struct weir_str data);
+	/* The last call, once. */
+	void (*end)(struct wrk_worker *w, void *arg, enum wrk_tap_end how);
 };
 
 struct wrk_exchange {
@@ -92,7 +97,7 @@ struct wrk_exchange {
 
 	/* fixed while it is not free */
 	struct wrk_worker *w;
-	struct wrk_conn *conn;
+	struct wrk_conn *conn; /* NULL: no client, the tap alone wants the response */
 	const struct weir_codec *codec;
 	bool is_head;
 	bool is_idempotent;
@@ -102,7 +107,8 @@ struct wrk_exchange {
 	bool must_look; /* its end of stream may be unread, no event will come for it */
 	uint64_t hash;
 	uint64_t began_ms;
-	char *what; /* of the connection: for messages */
+	char *what; /* of the connection, or what_text: for messages */
+	char what_text[WRK_WHAT_BYTES];
 
 	/* whoever has it (BUSY) */
 	struct weir_up_server *server;
@@ -152,6 +158,10 @@ struct wrk_exchange {
 	void *tap_arg;
 	uint64_t codec_state[WEIR_CODEC_STATE_BYTES / sizeof(uint64_t)];
 };
+
+/* relay_begin.c */
+/* What the request is balanced by. */
+uint64_t relay_hash(const struct weir_codec_call *call);
 
 /* relay.c */
 /* The serving thread that this is, while it looks at the relay's events; else NULL. */

@@ -34,7 +34,7 @@ static bool is_idempotent(const struct weir_request *req)
 }
 
 /* What the request is balanced by. */
-static uint64_t hash_of(const struct weir_codec_call *call)
+uint64_t relay_hash(const struct weir_codec_call *call)
 {
 	const struct weir_conf_proxy *conf = &call->pool->proxy;
 	const struct weir_str client = { (const char *)&call->flow->client, sizeof(call->flow->client) };
@@ -141,9 +141,11 @@ unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct 
 		return status;
 	}
 	x->up_buf.n = (uint32_t)head.n;
-	x->hash = hash_of(&call);
-	if (t->w->relay.tap && t->w->relay.tap->begin(t->w, &call, &x->tap_arg))
-		x->tap = t->w->relay.tap;
+	x->hash = relay_hash(&call);
+	if (t->fetch) {
+		x->tap = &wrk_cached_tap;
+		x->tap_arg = TAKE_PTR(t->fetch);
+	}
 	keep_input(t, c, rest, t->req.head_bytes);
 	wrk_conn_hand(c, t->number, t->w->relay.number);
 	relay_run(x);

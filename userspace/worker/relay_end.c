@@ -80,11 +80,15 @@ bool relay_complete(struct wrk_exchange *x)
 	struct wrk_worker *w = x->w;
 	struct wrk_conn *c = x->conn;
 	bool goes_on = x->is_keep_alive && x->is_body_done && !x->is_tunnel;
-	bool lingers = !x->is_tunnel && (x->had_body || c->in_bytes > 0), must_look = x->must_look;
+	bool lingers = !x->is_tunnel && (x->had_body || (c && c->in_bytes > 0)), must_look = x->must_look;
 
-	if (!x->is_tunnel)
+	if (!x->is_tunnel && c)
 		wrk_count_answer(w->setup->metrics, c, x->status);
 	leave_up(x);
+	if (!c) {
+		relay_free(x);
+		return false;
+	}
 	must_look |= x->is_client_watched;
 	unwatch(x);
 	relay_free(x);
@@ -105,8 +109,11 @@ bool relay_abort(struct wrk_exchange *x, bool is_reset)
 	if (x->has_begun && !x->is_tunnel)
 		wrk_count_answer(w->setup->metrics, c, x->status);
 	relay_leave(x, false, false);
-	unwatch(x);
+	if (c)
+		unwatch(x);
 	relay_free(x);
+	if (!c)
+		return false;
 	if (is_reset)
 		wrk_conn_reset(w, c);
 	else
@@ -154,7 +161,7 @@ bool relay_refuse(struct wrk_exchange *x, unsigned status, const char *why)
 		return relay_abort(x, true);
 	relay_leave(x, false, false);
 	if (x->tap)
-		x->tap->end(x->tap_arg, false);
+		x->tap->end(x->w, x->tap_arg, status >= 500 ? WRK_TAP_FAILED : WRK_TAP_LEFT);
 	x->tap = NULL;
 	relay_buf_drop(x->w, &x->up_buf);
 	relay_buf_drop(x->w, &x->in_buf);

@@ -21,7 +21,7 @@ void relay_watch_client(struct wrk_exchange *x)
 	};
 
 	/* reports at once what is there; should it fail, the deadline ends it */
-	if (!x->is_client_watched)
+	if (!x->is_client_watched && x->conn)
 		(void)epoll_ctl(x->w->relay.epoll_fd, EPOLL_CTL_ADD, client_fd(x), &e);
 	x->is_client_watched = true;
 }

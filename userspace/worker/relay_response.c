@@ -36,7 +36,27 @@ static void on_switch(struct wrk_exchange *x, const struct weir_reply *reply, st
 	/* what the client sent behind its request is for the tunnel */
 	x->client_reads = true;
 	if (x->tap)
-		x->tap->end(x->tap_arg, false);
+		x->tap->end(x->w, x->tap_arg, WRK_TAP_FAILED);
+	x->tap = NULL;
+	if (!x->conn) {
+		/* nobody asked for it */
+		x->is_reply_done = x->is_body_done = true;
+		x->client_reads = false;
+	}
+}
+
+static uint64_t length_of(const struct wrk_exchange *x, const struct weir_reply *reply)
+{
+	uint64_t bytes;
+
+	if (weir_reply_framing(reply, x->is_head) == WEIR_FRAMING_NONE)
+		return 0;
+	return x->codec->has_length(x->codec_state, &bytes) ? bytes : UINT64_MAX;
+}
+
+static void leave_tap(struct wrk_exchange *x)
+{
+	x->tap->end(x->w, x->tap_arg, WRK_TAP_LEFT);
 	x->tap = NULL;
 }
 
@@ -49,6 +69,7 @@ static void on_head(struct wrk_exchange *x, const struct weir_reply *reply, stru
 		.is_head = x->is_head,
 		.date = date,
 	};
+	size_t start = out->n;
 
 	x->has_head = true;
 	x->status = reply->status;
@@ -61,16 +82,17 @@ static void on_head(struct wrk_exchange *x, const struct weir_reply *reply, stru
 	g.fields = &x->w->setup->pool->proxy.response_fields;
 	g.framing = x->framing;
 	g.is_keep_alive = x->is_keep_alive;
+	g.hides_tags = x->w->cached.pc.store && !x->w->setup->pool->cache.shows_tags;
 	weir_gateway_head(out, &g);
-	if (x->tap)
-		x->tap->head(x->tap_arg, reply);
+	if (x->tap && !x->tap->head(x->w, x->tap_arg, reply, length_of(x, reply), out, start))
+		leave_tap(x);
 }
 
 static void on_body(struct wrk_exchange *x, struct weir_str data, struct weir_buf *out)
 {
 	x->reply_bytes += data.n;
-	if (x->tap)
-		x->tap->body(x->tap_arg, data);
+	if (x->tap && !x->tap->body(x->w, x->tap_arg, data))
+		leave_tap(x);
 	if (x->framing == WEIR_FRAMING_CHUNKED) {
 		weir_buf_hex(out, data.n);
 		weir_buf_puts(out, "\r\n");
@@ -96,7 +118,7 @@ static void on_end(struct wrk_exchange *x, struct weir_buf *out)
 	end_chunks(x, (struct weir_str){ NULL, 0 }, out);
 	x->is_reply_done = true;
 	if (x->tap)
-		x->tap->end(x->tap_arg, true);
+		x->tap->end(x->w, x->tap_arg, WRK_TAP_COMPLETE);
 	x->tap = NULL;
 }
 
@@ -286,6 +308,9 @@ bool relay_pull_up(struct wrk_exchange *x, bool *ret_moved)
 			return relay_fail(x, 502, piece.why);
 		if (!act(x, e, &piece))
 			return relay_fail(x, 502, "response head too long");
+		/* nobody wants the rest */
+		if (!x->conn && !x->tap && !x->is_reply_done)
+			return relay_abort(x, false);
 		if (is_too_long(x))
 			return relay_fail(x, 502, "its response is longer than response_body_max");
 	}
@@ -321,9 +346,14 @@ static void note(struct wrk_exchange *x)
 bool relay_push_client(struct wrk_exchange *x, bool *ret_moved)
 {
 	struct relay_buf *b = &x->out_buf;
-	int fd = wrk_conn_fd(&x->w->base->table, x->conn);
+	int fd = x->conn ? wrk_conn_fd(&x->w->base->table, x->conn) : -1;
 	ssize_t n;
 
+	if (!x->conn) {
+		if (b->p)
+			relay_buf_drop(x->w, b);
+		return x->is_reply_done ? relay_complete(x) : true;
+	}
 	if (relay_buf_left(b) > 0)
 		note(x);
 	while (relay_buf_left(b) > 0) {

@@ -94,16 +94,25 @@ static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_c
 		weir_static_serve(t->w->files, &call, &t->resp);
 }
 
-/* False: t->resp is the answer, because the request cannot be passed on. */
+/* False: t->resp is the answer, from the cache or because the request cannot be passed on. */
 static bool ask_upstream(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
 			 struct weir_str rest)
 {
 	const char *why;
 	unsigned status;
 
+	switch (wrk_cached_serve(t, c, prefix, rest)) {
+	case WRK_CACHED_ANSWERED:
+		return false;
+	case WRK_CACHED_WAITS:
+		return true;
+	case WRK_CACHED_PASS:
+		break;
+	}
 	status = wrk_relay_begin(t, c, prefix, rest, &why);
 	if (status == 0)
 		return true;
+	wrk_cached_drop(t);
 	weir_response_error(&t->resp, &t->req, status, why, NULL, none);
 	return false;
 }

@@ -113,7 +113,8 @@ static size_t complete_head(struct wrk_thread *t, bool is_keep_alive)
 		t->date_s = now;
 	}
 	memcpy(t->out, r->head, r->head_bytes);
-	memcpy(t->out + r->date_off, t->date, sizeof(t->date));
+	if (r->date_off)
+		memcpy(t->out + r->date_off, t->date, sizeof(t->date));
 	if (is_keep_alive)
 		return r->head_bytes;
 	memcpy(t->out + r->conn_off, "close\r\n\r\n", 9);

@@ -149,9 +149,9 @@ static bool is_done(struct wrk_worker *w)
 {
 	/* Exchanges may take long, and what is to be moved does not wait for them. */
 	if (w->is_moving && wrk_relay_active(w) > 0)
-		return true;
+		return wrk_cached_waiting(w) == 0;
 	return __atomic_load_n(&w->threads_running, __ATOMIC_ACQUIRE) == 0 && !wrk_pump_is_running(w) &&
-	       wrk_relay_active(w) == 0;
+	       wrk_relay_active(w) == 0 && wrk_cached_waiting(w) == 0;
 }
 
 /* The main thread's work until all others have ended. */
@@ -172,13 +172,15 @@ static void tend(struct wrk_worker *w)
 			weir_static_watch(w->files);
 		if (n > 0 && fds[1].revents)
 			begin_drain(w);
-		if (w->is_draining)
+		if (w->is_draining) {
 			wrk_threads_wake(w);
+			wrk_cached_sweep(w, now);
+		}
 		if (now - looked_ms >= WRK_TICK_MS) {
 			looked_ms = now;
 			look(w, now);
 			wrk_recover(w);
-			wrk_relay_sweep(w, now);
+			wrk_cached_sweep(w, now);
 			wrk_limits_log(w, now, false);
 		}
 		if (now - swept_ms >= (uint64_t)every_ms) {
@@ -203,6 +205,8 @@ static void init_cache(struct wrk_worker *w)
 	for (class = 0; class < WEIR_CLASS__MAX; class++)
 		w->cache.fds[class] = s->pool->kernel_cache ? s->cache_fds[class] : -1;
 	memcpy(w->cache.secret, s->cache_secret, sizeof(w->cache.secret));
+	w->cache.encodings = weir_conf_pool_encodings(s->pool);
+	w->cache.has_status = s->pool->cache_status;
 	w->cache.metrics = s->metrics;
 }
 
@@ -277,7 +281,9 @@ static int serve(struct wrk_worker *w)
 	r = watch_sources(w);
 	if (r < 0)
 		return weir_err(r, "cannot watch the listening sockets");
-	r = wrk_threads_start(w);
+	r = wrk_relay_start(w);
+	if (r == 0)
+		r = wrk_threads_start(w);
 	if (r < 0)
 		return weir_err(r, "cannot start %u threads", w->threads_min);
 	weir_metrics_set(w->setup->metrics, ready_pid, getpid());
@@ -285,6 +291,7 @@ static int serve(struct wrk_worker *w)
 	if (w->is_moving) {
 		do {
 			wrk_threads_wake(w);
+			wrk_cached_sweep(w, weir_now_ms());
 			wrk_move_all(w);
 		} while (!is_done(w) || wrk_relay_active(w) > 0);
 		__atomic_store_n(&t->shared->is_ending, 1, __ATOMIC_RELEASE);
@@ -324,6 +331,9 @@ static int run(struct wrk_worker *w)
 	r = wrk_relay_init(w);
 	if (r < 0)
 		return weir_err(r, "cannot prepare the upstreams of pool '%s'", w->setup->pool->name);
+	r = wrk_cached_init(w);
+	if (r < 0)
+		return weir_err(r, "cannot map the response cache of pool '%s'", w->setup->pool->name);
 	r = wrk_sandbox_syscalls(w->setup->pool->handler == WEIR_HANDLER_MODULE ? w->setup->pool->module.sandbox :
 										    WEIR_SANDBOX_STRICT,
 				 w->relay.codec != NULL);
@@ -342,6 +352,7 @@ static int run(struct wrk_worker *w)
 	wrk_table_leave(&b->table, b->generation);
 	close(w->pump.epoll_fd);
 	wrk_relay_fini(w);
+	wrk_cached_fini(w);
 	return r;
 }
 

@@ -53,6 +53,7 @@ struct wrk_setup {
 	const int *pass_tx;		      /* by pool id, WEIR_POOLS_MAX of them; -1: none */
 	int cache_fds[WEIR_CLASS__MAX];	      /* this pool's inner cache maps; -1: no kernel cache */
 	int tickets_fd;			      /* this pool's ticket table, to be mapped; -1: none, never offer */
+	int store_fd;			      /* this pool's response cache, see cache/store.h; -1: none */
 	int queue_fd;			      /* this pool's struct weir_queue, to be mapped; -1: without XDP */
 	uint64_t cache_secret[2];
 	struct weir_metrics_slot *metrics;    /* shared with the supervisor */

@@ -21,6 +21,7 @@
 #include "handlers/module.h"
 #include "handlers/static.h"
 #include "http/http.h"
+#include "worker/cached.h"
 #include "worker/worker.h"
 
 #define WRK_IN_BYTES WEIR_HTTP_HEAD_MAX
@@ -104,6 +105,7 @@ struct wrk_conn {
 	bool was_used;	       /* its input slot has memory */
 	bool has_input;	       /* IDLE: requests wait in the input slot, EPOLLOUT wakes a thread for them */
 	bool is_expired;       /* the time limit of the request has ended it; atomic */
+	uint64_t wait_ms;      /* since when its request waits for another's fetch; 0: it does not */
 	struct weir_flow_key key;
 	char what[WRK_WHAT_BYTES]; /* STEP_TAKEN, STEP_SENDING: "GET /path", as the client sent it, terminated */
 };
@@ -207,6 +209,7 @@ struct wrk_thread {
 	unsigned fresh_count;
 	struct wrk_pending *pending; /* of the response that was just begun */
 	struct wrk_out todo;
+	struct weir_fetch *fetch; /* of the request: the relay takes it over */
 	size_t body_taken; /* bytes behind the request's head that its handler has eaten */
 	struct weir_module_thread module;
 	struct weir_request req;
@@ -229,7 +232,7 @@ struct wrk_pump {
 };
 
 struct wrk_exchange;
-struct wrk_tap;
+struct weir_object_view;
 struct weir_codec;
 struct weir_up_set;
 
@@ -240,7 +243,6 @@ struct wrk_relay {
 	struct weir_up_set *upstreams;
 	struct weir_conf_proxy conf;	   /* of the pool, with `program` in place of its servers where there is one */
 	struct weir_conf_upstream program;
-	const struct wrk_tap *tap; /* NULL: nobody listens */
 	int epoll_fd;	 /* this worker's alone; the slot's is in it */
 	unsigned number; /* in wrk_conn.state */
 	struct wrk_exchange **all; /* WRK_EXCHANGES_MAX; the first `count` are set */
@@ -254,6 +256,8 @@ struct wrk_relay {
 	/* any thread, atomic */
 	unsigned count;
 	unsigned active;  /* exchanges */
+	bool is_running;  /* the clock */
+	bool is_ending;
 };
 
 struct wrk_worker {
@@ -273,6 +277,7 @@ struct wrk_worker {
 	unsigned threads_max;
 	struct wrk_pump pump;
 	struct wrk_relay relay;
+	struct wrk_cached cached;
 	/* any thread, atomic */
 	uint32_t ticket_generation;
 	bool is_draining;
@@ -457,12 +462,13 @@ bool wrk_pump_is_running(struct wrk_worker *w);
 
 /* relay.c */
 int wrk_relay_init(struct wrk_worker *w);
+/* Starts its clock, a thread that wakes what has waited too long: taps take locks that need a thread of libc's own, which
+ * a worker's main thread is not. */
+int wrk_relay_start(struct wrk_worker *w);
 /* Waits for events of both kinds, and serves them. Returns what epoll_wait() did. */
 int wrk_relay_wait(struct wrk_thread *t, int timeout_ms);
 /* A drain has begun: requests are another worker's now. */
 void wrk_relay_leave_requests(struct wrk_worker *w);
-/* Wakes what has waited too long. Main thread. */
-void wrk_relay_sweep(struct wrk_worker *w, uint64_t now_ms);
 /* Exchanges that have not come to their end. */
 unsigned wrk_relay_active(struct wrk_worker *w);
 /* Goes on with them until none is left. Main thread; the serving threads have ended. */
@@ -473,6 +479,17 @@ void wrk_relay_fini(struct wrk_worker *w);
  * thread's. Else the status to refuse with, *ret_why (static) says why. */
 unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
 			 struct weir_str rest, const char **ret_why);
+
+/* relay_fetch.c: a GET for the request in t->req that no client gets; `f` hears the response, and is taken over on
+ * success. `about`: what is asked about, by its validators; NULL: nothing. -ENOBUFS, -ENOMEM, -EINVAL. */
+int wrk_relay_fetch(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+		    struct weir_str rest, const struct weir_object_view *about, struct weir_fetch *f);
+
+/* A worker's name in its pool's store. */
+static inline uint64_t wrk_reader(uint32_t slot, uint32_t generation)
+{
+	return (uint64_t)slot << 32 | generation;
+}
 
 /* threads.c */
 int wrk_threads_start(struct wrk_worker *w);

@@ -74,6 +74,8 @@ def pattern(size):
 class Weir:
     """One run of build/weir run in a namespace."""
 
+    argv = (str(PROGRAM), "run")
+
     def __init__(self, folder, netns, options):
         self.netns, self.options, self.folder = netns, options, folder
         self.control = folder / f"{folder.name}.sock"  # names the instance, so be unique
@@ -86,7 +88,7 @@ class Weir:
         words = [str(word) for word in self.options] + ["--control", str(self.control)]
         with open(self.log_path, "ab") as log:
             self.process = self.netns.popen(
-                str(PROGRAM), "run", *words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                *self.argv, *words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env=dict(os.environ, WEIR_TEST=self.mark))
         wait_for("weir answers on its control socket", self.is_ready)
         self.remember_programs()
@@ -198,5 +200,5 @@ class Weir:
         """What there is of this run on the machine, as text for people."""
         found = [f"program {number} {program_name(number)}" for number in self.programs if program_name(number)]
         found += [str(path) for path in self.pins()]
-        found += [str(self.control)] if self.control.exists() else []
+        found += [str(path) for path in (self.control, pathlib.Path(f"{self.control}.exec")) if path.exists()]
         return found + attached(self.netns)

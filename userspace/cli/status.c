@@ -41,6 +41,40 @@ static void print_fleet(const json_t *fleet)
 		       cmd_get(fleet, "why_not"));
 }
 
+/* Of the pools that have one (exec). */
+static void print_programs(const json_t *pools)
+{
+	const json_t *pool, *worker, *program;
+	struct cmd_text *t = NULL;
+	const char *name;
+	size_t i;
+
+	json_object_foreach((json_t *)pools, name, pool) {
+		json_array_foreach(json_object_get(pool, "workers"), i, worker) {
+			json_int_t pid;
+			char slot[16], number[16];
+
+			program = json_object_get(worker, "program");
+			if (!program)
+				continue;
+			if (!t) {
+				t = cmd_text_new(5);
+				cmd_text_row(t, "PROGRAM OF", ">SLOT", ">PID", ">UP", ">RESTARTS");
+			}
+			pid = cmd_int(program, "pid");
+			snprintf(slot, sizeof(slot), "%d", (int)cmd_int(worker, "slot"));
+			snprintf(number, sizeof(number), "%d", (int)pid);
+			cmd_text_row(t, i ? "" : name, slot, pid ? number : "-",
+				     pid ? cmd_duration(cmd_int(program, "uptime_ms")) : "-",
+				     cmd_number(cmd_int(program, "restarts")));
+		}
+	}
+	if (!t)
+		return;
+	printf("\n");
+	cmd_text_print(t, "");
+}
+
 void cmd_print_workers(const json_t *pools)
 {
 	struct cmd_text *t = cmd_text_new(11);
@@ -69,6 +103,7 @@ void cmd_print_workers(const json_t *pools)
 		}
 	}
 	cmd_text_print(t, "");
+	print_programs(pools);
 }
 
 enum cmd_exit cmd_status(const struct cmd_args *args)

@@ -161,11 +161,14 @@ static int check_pools(struct weir_config *c, struct weir_conf_report *report)
 		if (r == 0)
 			r = check_root(c, p, report);
 		if (r == 0)
+			r = weir_conf_check_exec(c, p, report);
+		if (r == 0)
 			r = weir_conf_check_module(c, p, report);
 		if (r == 0)
 			r = weir_conf_check_proxy(c, p, report);
 		if (r < 0)
 			return r;
+		weir_conf_check_fastcgi(c, p, report);
 		set_threads(c, p, report);
 		weir_conf_check_life(c, p, report);
 		weir_conf_check_cache(c, p, report);

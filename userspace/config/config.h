@@ -20,6 +20,8 @@
 #include "config/proxy.h"
 
 #include "config/log.h"
+#include "config/exec.h"
+#include "config/fastcgi.h"
 #include "config/module.h"
 #include "config/static.h"
 #include "config/words.h"
@@ -53,6 +55,8 @@ enum weir_handler {
 	WEIR_HANDLER_DEBUG,
 	WEIR_HANDLER_MODULE,
 	WEIR_HANDLER_PROXY,
+	WEIR_HANDLER_FASTCGI,
+	WEIR_HANDLER_EXEC, /* HTTP, to the program that the slot runs */
 };
 
 enum weir_cpu_action {
@@ -129,6 +133,8 @@ struct weir_conf_pool {
 	unsigned nofile;	  /* 0: no limit of its own */
 	struct weir_conf_words environment;
 
+	struct weir_conf_exec exec;
+	struct weir_conf_fastcgi fastcgi;
 	/* caching of what the handler answers */
 	struct weir_conf_cache cache;
 	struct weir_conf_words cache_key_params;
@@ -280,6 +286,7 @@ enum weir_param_type {
 	WEIR_TYPE_START_MODE, /* enum weir_start_mode */
 	WEIR_TYPE_CPU_ACTION, /* enum weir_cpu_action */
 	WEIR_TYPE_HANDLER,  /* enum weir_handler */
+	WEIR_TYPE_EXEC_SOCKET, /* enum weir_exec_socket */
 	WEIR_TYPE_CACHE_MODE, /* enum weir_cache_mode */
 	WEIR_TYPE_QUERY_KEY, /* enum weir_query_key */
 	WEIR_TYPE_BALANCE,  /* enum weir_balance */
@@ -342,6 +349,13 @@ bool weir_conf_net_has(const char *text, const struct weir_addr *addr);
 int weir_conf_minute_parse(const char *text);
 /* Parses "0-3,8" into ret[0..max-1]; returns how many CPUs are named, or -EINVAL. */
 int weir_conf_cpus_parse(const char *text, bool *ret, int max);
+
+/* "SIGTERM" and others that a program may take as an order to end. -EINVAL. */
+int weir_conf_signal_parse(const char *name);
+
+/* Where the listening socket of a pool's program is, with exec_socket unix. `slot` counts from 0 in each pool. */
+void weir_conf_exec_path(const struct weir_config *c, const struct weir_conf_pool *p, unsigned slot, char *buf,
+			 size_t bytes);
 
 /* Who listens on a TCP port of this address: "nginx (pid 123)". False: nobody that could be found. */
 bool weir_port_holder(const struct weir_conf_listen *l, char *buf, size_t bytes);

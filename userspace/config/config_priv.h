@@ -43,6 +43,11 @@ int weir_conf_parse(struct weir_config *c, struct weir_conf_report *report);
 /* What no single value of a pool shows: lists, CPUs, programs, paths. */
 void weir_conf_check_life(const struct weir_config *c, const struct weir_conf_pool *p, struct weir_conf_report *report);
 
+/* The program of a pool; makes its directory absolute. -ENOMEM only. */
+int weir_conf_check_exec(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report);
+/* What a fastcgi pool says about its scripts. After the root was resolved. */
+void weir_conf_check_fastcgi(const struct weir_config *c, const struct weir_conf_pool *p,
+			     struct weir_conf_report *report);
 /* What no single cache setting of a pool shows. */
 void weir_conf_check_cache(const struct weir_config *c, const struct weir_conf_pool *p, struct weir_conf_report *report);
 /* limit.c: prefixes, actions. */

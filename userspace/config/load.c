@@ -29,14 +29,18 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		free(c->pools[i].auto_shutdown_exe);
 		free(c->pools[i].orphan_action_exe);
 		free(c->pools[i].smp_affinity);
+		free(c->pools[i].exec.directory);
+		free(c->pools[i].fastcgi.extension);
+		free(c->pools[i].fastcgi.index);
+		free(c->pools[i].fastcgi.front);
+		weir_conf_words_fini(&c->pools[i].fastcgi.params);
+		free(c->pools[i].exec.stop);
+		free(c->pools[i].exec.ping);
+		weir_conf_words_fini(&c->pools[i].exec.command);
 		free(c->pools[i].module.file);
 		weir_conf_words_fini(&c->pools[i].cache_key_params);
 		weir_conf_words_fini(&c->pools[i].cache_bypass_cookies);
 		weir_conf_words_fini(&c->pools[i].cache_purge_from);
-		weir_conf_words_fini(&c->pools[i].restart_schedule);
-		weir_conf_words_fini(&c->pools[i].restart_files);
-		weir_conf_words_fini(&c->pools[i].environment);
-		weir_conf_words_fini(&c->pools[i].module.options);
 		weir_conf_words_fini(&c->pools[i].upstreams);
 		weir_conf_words_fini(&c->pools[i].proxy.request_fields);
 		weir_conf_words_fini(&c->pools[i].proxy.response_fields);
@@ -44,6 +48,10 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		free(c->pools[i].proxy.hash_header);
 		free(c->pools[i].proxy.health_path);
 		free(c->pools[i].proxy.host);
+		weir_conf_words_fini(&c->pools[i].module.options);
+		weir_conf_words_fini(&c->pools[i].restart_schedule);
+		weir_conf_words_fini(&c->pools[i].restart_files);
+		weir_conf_words_fini(&c->pools[i].environment);
 		weir_conf_static_fini(&c->pools[i].files);
 	}
 	for (i = 0; i < c->prefixes_count; i++)

@@ -22,9 +22,10 @@ static const char *const attach_names[] = { "auto", "native", "generic", "none" 
 
 static const char *const verbosity_names[] = { "basic", "limited", "full" };
 static const char *const start_mode_names[] = { "always", "on_demand" };
+static const char *const exec_socket_names[] = { "unix", "tcp" };
+static const char *const handler_names[] = { "static", "debug", "module", "proxy", "fastcgi", "exec" };
 static const char *const cache_mode_names[] = { "off", "on", "ttl", "until_change" };
 static const char *const query_key_names[] = { "full", "none", "listed" };
-static const char *const handler_names[] = { "static", "debug", "module", "proxy" };
 static const char *const sandbox_names[] = { "strict", "relaxed", "off" };
 static const char *const balance_names[] = { "round_robin", "least_conn", "hash_uri", "hash_client", "hash_header" };
 static const char *const forwarded_names[] = { "append", "replace", "off" };
@@ -59,6 +60,9 @@ const char *const *weir_param_choices(enum weir_param_type type, size_t *ret_cou
 	case WEIR_TYPE_HANDLER:
 		*ret_count = ARRAY_SIZE(handler_names);
 		return handler_names;
+	case WEIR_TYPE_EXEC_SOCKET:
+		*ret_count = ARRAY_SIZE(exec_socket_names);
+		return exec_socket_names;
 	case WEIR_TYPE_CACHE_MODE:
 		*ret_count = ARRAY_SIZE(cache_mode_names);
 		return cache_mode_names;
@@ -249,6 +253,7 @@ int weir_param_set(const struct weir_param *p, void *base, const char *text, con
 	case WEIR_TYPE_START_MODE:
 	case WEIR_TYPE_CPU_ACTION:
 	case WEIR_TYPE_HANDLER:
+	case WEIR_TYPE_EXEC_SOCKET:
 	case WEIR_TYPE_CACHE_MODE:
 	case WEIR_TYPE_QUERY_KEY:
 	case WEIR_TYPE_BALANCE:
@@ -344,6 +349,7 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 	case WEIR_TYPE_START_MODE:
 	case WEIR_TYPE_CPU_ACTION:
 	case WEIR_TYPE_HANDLER:
+	case WEIR_TYPE_EXEC_SOCKET:
 	case WEIR_TYPE_CACHE_MODE:
 	case WEIR_TYPE_QUERY_KEY:
 	case WEIR_TYPE_BALANCE:

@@ -171,9 +171,11 @@ static int check_auth(const struct weir_config *c, struct weir_conf_pool *p, str
 /* Not ignored in silence: whoever writes `access` into a pool believes that it is closed. */
 static void check_handler(const struct weir_config *c, const struct weir_conf_pool *p, struct weir_conf_report *report)
 {
-	int id;
+	/* a fastcgi pool's files are sent as those of any other, but what decides about requests would not hold for scripts */
+	bool is_fastcgi = p->handler == WEIR_HANDLER_FASTCGI;
+	int id = is_fastcgi ? WEIR_PARAM_POOL_try_files : WEIR_PARAM_POOL_precompressed;
 
-	for (id = WEIR_PARAM_POOL_precompressed; id <= WEIR_PARAM_POOL_auth_realm; id++)
+	for (; id <= WEIR_PARAM_POOL_auth_realm; id++)
 		if (p->lines[id])
 			weir_conf_error(report, c->file, MAX(p->lines[id], 0),
 					"'%s' is for pools with handler = static: pool '%s' has another",
@@ -184,6 +186,10 @@ int weir_conf_check_static(const struct weir_config *c, struct weir_conf_pool *p
 {
 	if (p->handler != WEIR_HANDLER_STATIC) {
 		check_handler(c, p, report);
+		if (p->handler == WEIR_HANDLER_FASTCGI) {
+			check_headers(c, p, report);
+			check_default_type(c, p, report);
+		}
 		return 0;
 	}
 	check_headers(c, p, report);

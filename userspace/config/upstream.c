@@ -214,7 +214,7 @@ int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p,
 	const char *why;
 	size_t i;
 
-	if (p->handler != WEIR_HANDLER_PROXY) {
+	if (p->handler != WEIR_HANDLER_PROXY && p->handler != WEIR_HANDLER_FASTCGI && p->handler != WEIR_HANDLER_EXEC) {
 		if (p->upstreams.count)
 			weir_conf_warning(report, c->file, line,
 					  "pool '%s' has upstreams, but passes nothing on: add handler = proxy",
@@ -225,7 +225,7 @@ int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p,
 		     report);
 	check_fields(c, &p->proxy.response_fields, "response_headers", MAX(lines[WEIR_PARAM_POOL_response_headers], 0),
 		     report);
-	if (!p->upstreams.count)
+	if (!p->upstreams.count && p->handler == WEIR_HANDLER_PROXY)
 		weir_conf_error(report, c->file, p->line,
 				"pool '%s' has no upstreams: name the servers that requests go to, as in "
 				"upstreams = { \"127.0.0.1:3000\" }",

@@ -44,6 +44,10 @@ struct weir_metrics_slot {
 	uint64_t requests_at_start;  /* what `requests` was then */
 	uint64_t crashes;	     /* workers that died, hung, or were not ready in time */
 	uint64_t recycles;	     /* workers replaced by order, without a gap */
+	uint64_t program_pid;	     /* of the pool's program (exec); 0: none */
+	uint64_t program_old_pid;    /* of the one that is being ended after it was replaced; 0: none */
+	uint64_t program_born_ms;    /* CLOCK_MONOTONIC: when the program was started */
+	uint64_t program_restarts;   /* programs started after the first, but for those of a recycling */
 	struct weir_latency latency; /* written by the worker's threads */
 	uint64_t
 	    recycle_failures; /* replacements that were not ready in time: the old worker stayed */

@@ -6,6 +6,17 @@
 
 #include "common/clock.h"
 
+/* The program of a pool with exec. */
+static json_t *program_json(const struct weir_metrics_slot *m)
+{
+	uint64_t pid = weir_metrics_get(m, program_pid), now = weir_now_ms(), born = weir_metrics_get(m, program_born_ms);
+
+	return json_pack("{s:I, s:I, s:I, s:I}", "pid", (json_int_t)pid, "draining_pid",
+			 (json_int_t)weir_metrics_get(m, program_old_pid), "uptime_ms",
+			 (json_int_t)(pid && born < now ? now - born : 0), "restarts",
+			 (json_int_t)weir_metrics_get(m, program_restarts));
+}
+
 static json_t *worker_json(const struct sup *s, const struct sup_slot *slot)
 {
 	static const char *const states[] = {
@@ -19,7 +30,9 @@ static json_t *worker_json(const struct sup *s, const struct sup_slot *slot)
 	const struct weir_metrics_slot *m = &s->metrics[sup_slot_number(s, slot)];
 	uint64_t pid = weir_metrics_get(m, worker_pid), now = weir_now_ms(), born = weir_metrics_get(m, born_ms);
 
-	return json_pack("{s:i, s:s, s:I, s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "slot",
+	json_t *j;
+
+	j = json_pack("{s:i, s:s, s:I, s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "slot",
 			 (int)sup_slot_number(s, slot), "state", states[sup_slot_state(s, slot)], "worker_pid",
 			 (json_int_t)pid, "draining_pid", (json_int_t)weir_metrics_get(m, old_pid), "keeper_pid",
 			 (int)slot->keeper, "started_at", (json_int_t)(pid ? weir_metrics_get(m, started_at) : 0),
@@ -30,6 +43,9 @@ static json_t *worker_json(const struct sup *s, const struct sup_slot *slot)
 			 (json_int_t)weir_metrics_get(m, threads), "threads_busy",
 			 (json_int_t)weir_metrics_get(m, threads_busy), "resident_bytes",
 			 (json_int_t)(pid ? sup_resident_kb(pid) * 1024 : 0));
+	if (slot->pool->exec.command.count)
+		json_object_set_new(j, "program", program_json(m));
+	return j;
 }
 
 static json_t *refused_json(const struct sup *s, const struct sup_pool *p)

@@ -16,6 +16,7 @@
 #include "http/http.h"
 #include "http/response.h"
 #include "cache/cache.h"
+#include "handlers/fastcgi.h"
 
 /* Response heads of static files stay below this: a body that leaves no room for it cannot be cached. */
 #define HEAD_ROOM 256
@@ -215,6 +216,65 @@ static void explain_file(const struct weir_conf_prefix *prefix, const struct wei
 		    (long long)st.st_size, WEIR_BYTES_L);
 }
 
+/* What the fastcgi handler would do with the path. */
+static void explain_fastcgi(const struct weir_conf_prefix *prefix, const struct weir_conf_pool *p,
+			    const struct sup_url *u, json_t *reasons)
+{
+	const struct weir_str path = { u->path, u->path_bytes }, below = { prefix->path, strlen(prefix->path) };
+	_cleanup_(weir_fastcgi_freep) struct weir_fastcgi *f = NULL;
+	struct weir_script script;
+
+	if (weir_fastcgi_new(p, &f) < 0)
+		return;
+	switch (weir_fastcgi_find(f, path, below, &script)) {
+	case WEIR_FASTCGI_FILE:
+		explain_file(prefix, p, u, reasons);
+		return;
+	case WEIR_FASTCGI_NONE:
+		add(reasons, "there is neither a script nor a file, and no fastcgi_front: the answer is 404");
+		return;
+	case WEIR_FASTCGI_REFUSE:
+		add(reasons, "it must not be sent as a file (fastcgi_extension), or cannot be read: the answer is 403");
+		return;
+	case WEIR_FASTCGI_SCRIPT:
+		break;
+	}
+	if (p->fastcgi.takes_all)
+		add(reasons, "the FastCGI application answers it (fastcgi_all)");
+	else
+		add(reasons, "the FastCGI application answers it, with the script %s/%.*s%.*s", p->root,
+		    (int)script.file.n, script.file.p, (int)script.index.n, script.index.n ? script.index.p : "");
+}
+
+/* Who answers, as far as that explains that nothing is cached. */
+static void explain_handler(const struct weir_conf_prefix *prefix, const struct weir_conf_pool *p,
+			    const struct sup_url *u, json_t *reasons)
+{
+	switch (p->handler) {
+	case WEIR_HANDLER_STATIC:
+		explain_file(prefix, p, u, reasons);
+		break;
+	case WEIR_HANDLER_FASTCGI:
+		explain_fastcgi(prefix, p, u, reasons);
+		break;
+	case WEIR_HANDLER_MODULE:
+		add(reasons,
+		    "module '%s' decides by itself: it must call cache() for a whole response of status 200, at most "
+		    "%d bytes, without a cookie, private or no-store, see weir-module(3)",
+		    p->module.file, WEIR_BYTES_L);
+		break;
+	case WEIR_HANDLER_PROXY:
+		add(reasons, "an upstream answers it");
+		break;
+	case WEIR_HANDLER_EXEC:
+		add(reasons, "the pool's program answers it: %s", p->exec.command.items[0]);
+		break;
+	case WEIR_HANDLER_DEBUG:
+		add(reasons, "nothing that the debug handler answers is ever cached");
+		break;
+	}
+}
+
 /* Whether the kernel would look up a GET for the URL at all. */
 static bool is_plain(const struct sup_url *u)
 {
@@ -237,12 +297,7 @@ static void explain_missing(const struct sup_url *u, const struct weir_conf_pref
 		    WEIR_HOST_MAX, WEIR_TARGET_MAX);
 	if (u->host_bytes + strlen(u->target) > WEIR_URL_MAX)
 		add(reasons, "host and path together are longer than %d bytes", WEIR_URL_MAX);
-	if (p->handler == WEIR_HANDLER_STATIC)
-		explain_file(prefix, p, u, reasons);
-	else if (p->handler == WEIR_HANDLER_MODULE)
-		add(reasons, "module '%s' decides by itself: it must call cache() for a whole response of status 200, at most "
-			     "%d bytes, without a cookie, private or no-store, see weir-module(3)",
-		    p->module.file, WEIR_BYTES_L);
+	explain_handler(prefix, p, u, reasons);
 	add(reasons, "not in the cache: nobody has asked for it yet with a plain GET, or its response must not be "
 		     "stored, or it expired, changed, was purged or pushed out since");
 }

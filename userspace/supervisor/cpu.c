@@ -118,10 +118,12 @@ void sup_cgroup_remove(const struct sup *s)
 
 /* --- CPU time --- */
 
+/* Of a process, and of the children that it has waited for. */
 static uint64_t cpu_ticks(uint64_t pid)
 {
 	_cleanup_fclose_ FILE *f = NULL;
 	unsigned long long user = 0, system = 0;
+	long long children = 0, children_system = 0;
 	char path[48], line[1024];
 	const char *after;
 
@@ -130,22 +132,25 @@ static uint64_t cpu_ticks(uint64_t pid)
 	if (!f || !fgets(line, sizeof(line), f))
 		return 0;
 	after = strrchr(line, ')');
-	if (!after || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &system) != 2)
+	if (!after || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld", &user,
+			     &system, &children, &children_system) != 4)
 		return 0;
-	return user + system;
+	return user + system + (uint64_t)(children + children_system);
 }
 
 /* Thousandths of a percent of one CPU over the interval that `slot` has used so far. */
 static uint64_t usage(struct sup *s, struct sup_slot *slot, bool is_new)
 {
-	uint64_t pid = weir_metrics_get(&s->metrics[sup_slot_number(s, slot)], worker_pid), now;
+	const struct weir_metrics_slot *m = &s->metrics[sup_slot_number(s, slot)];
+	uint64_t pid = weir_metrics_get(m, worker_pid), program, now;
 
 	if (!pid)
 		return 0;
-	now = cpu_ticks(pid);
-	if (is_new || slot->cpu_pid != pid) {
+	program = weir_metrics_get(m, program_pid);
+	now = cpu_ticks(pid) + (program ? cpu_ticks(program) : 0);
+	if (is_new || slot->cpu_pid != pid + (program << 32)) {
 		slot->cpu_ticks = is_new ? now : 0;
-		slot->cpu_pid = pid;
+		slot->cpu_pid = pid + (program << 32);
 	}
 	if (now < slot->cpu_ticks)
 		return 0;

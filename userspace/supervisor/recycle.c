@@ -98,6 +98,7 @@ static void look_at_slot(struct sup *s, const struct weir_conf_pool *conf, struc
 {
 	const struct weir_metrics_slot *m = &s->metrics[sup_slot_number(s, slot)];
 	uint64_t born = weir_metrics_get(m, born_ms), now = weir_now_ms(), pid = weir_metrics_get(m, worker_pid);
+	uint64_t program = weir_metrics_get(m, program_pid);
 	uint64_t requests = weir_metrics_get(m, requests) - weir_metrics_get(m, requests_at_start), used;
 
 	if (slot->wants_recycle || slot->recycle_ms || sup_slot_state(s, slot) != WEIR_SLOT_STARTED)
@@ -108,7 +109,7 @@ static void look_at_slot(struct sup *s, const struct weir_conf_pool *conf, struc
 		slot->reason = WRK_REASON_TIME;
 	else if (conf->restart_requests && requests >= conf->restart_requests)
 		slot->reason = WRK_REASON_REQUESTS;
-	else if (conf->restart_kb && sup_resident_kb(pid) >= conf->restart_kb)
+	else if (conf->restart_kb && sup_resident_kb(pid) + sup_resident_kb(program) >= conf->restart_kb)
 		slot->reason = WRK_REASON_MEMORY;
 	else
 		slot->wants_recycle = false;

@@ -58,12 +58,13 @@ static void announce(const struct sup *s)
 	announce_kernel(s);
 	for (i = 0; i < c->pools_count; i++) {
 		const struct weir_conf_pool *p = &c->pools[i];
+		char handler[32];
 
+		weir_param_format(&weir_params[WEIR_PARAM_POOL_handler], p, handler, sizeof(handler));
 		weir_info("pool %s: %s, %u worker%s with %u to %u threads as %s%s", p->name,
-			  p->handler == WEIR_HANDLER_DEBUG  ? "debug" :
+			  p->handler == WEIR_HANDLER_STATIC ? p->root :
 			  p->handler == WEIR_HANDLER_MODULE ? p->module.file :
-			  p->handler == WEIR_HANDLER_PROXY  ? "proxy" :
-							      p->root,
+							      handler,
 			  p->slots, p->slots == 1 ? "" : "s",
 			  p->threads_min, p->threads_max, p->user,
 			  s->dp && p->kernel_cache ? ", kernel cache on" : "");
@@ -169,6 +170,7 @@ static void finish(struct sup *s, bool is_given_up)
 	if (s->state && !is_given_up) {
 		sup_takeover_tick(s, true);
 		sup_cgroup_remove(s);
+		wrk_programs_remove(s->config->control);
 	}
 	sup_refuser_free(s);
 	free(s->upgrade);

@@ -4,6 +4,7 @@
 #include "supervisor/supervisor_priv.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -201,6 +202,20 @@ static void say_how_it_ended(const struct sup_slot *slot, int status, uint64_t r
 		  retry_in_ms ? " after a pause" : "");
 }
 
+/* A keeper that was killed could not end its program, which is of no more use: another keeper makes another socket. The
+ * number was written by a process of the pool's account, so only what that account may kill is killed. */
+static void end_program(const struct sup_slot *slot, uint64_t group)
+{
+	const struct weir_conf_pool *p = slot->pool;
+	pid_t pid = group > 1 && group <= INT32_MAX ? fork() : -1;
+
+	if (pid)
+		return;
+	if (setgroups(0, NULL) == 0 && setresgid(p->gid, p->gid, p->gid) == 0 && setresuid(p->uid, p->uid, p->uid) == 0)
+		(void)kill(-(pid_t)group, SIGKILL);
+	_exit(0);
+}
+
 static void note_death(struct sup *s, struct sup_slot *slot, int status)
 {
 	struct weir_metrics_slot *m = &s->metrics[slot - s->slots];
@@ -222,6 +237,10 @@ static void note_death(struct sup *s, struct sup_slot *slot, int status)
 	}
 	slot->pidfd = -1;
 	slot->recycle_ms = 0;
+	end_program(slot, weir_metrics_get(m, program_pid));
+	end_program(slot, weir_metrics_get(m, program_old_pid));
+	weir_metrics_set(m, program_pid, 0);
+	weir_metrics_set(m, program_old_pid, 0);
 	weir_metrics_set(m, slot_state, WEIR_SLOT_NONE);
 	weir_metrics_set(m, keeper_pid, 0);
 	weir_metrics_set(m, worker_pid, 0);

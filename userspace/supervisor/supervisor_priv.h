@@ -37,7 +37,7 @@ struct sup_slot {
 	uint64_t recycle_ms; /* when it was told to; 0: it is not recycling */
 	uint64_t recycle_ends; /* recycles and failures that it had ended before */
 
-	uint64_t cpu_pid;    /* of the worker that is measured */
+	uint64_t cpu_pid;    /* of the worker that is measured, and of its program << 32 */
 	uint64_t cpu_ticks;  /* that it had used when the interval began */
 };
 

@@ -449,6 +449,7 @@ int sup_end_orphans(const char *control)
 	name_only.name = st->name;
 	(void)weir_dataplane_clean(&name_only);
 	(void)munmap(p, bytes);
+	wrk_programs_remove(control);
 	sup_state_remove(control);
 	(void)unlink(control);
 	return 0;

@@ -18,6 +18,13 @@
 /* The longest head that begin() may write: the client's, and what is added to it. */
 #define WEIR_CODEC_HEAD_BYTES (2 * WEIR_HTTP_HEAD_MAX)
 
+/* What an application that is no HTTP server runs for a request (FastCGI). Slices as those of the request. */
+struct weir_script {
+	struct weir_str file; /* below the root; ends with a slash before an index; empty: the application takes all */
+	struct weir_str index;
+	struct weir_str path_info; /* begins with a slash, or is empty */
+};
+
 /* A request on its way to an upstream. Borrowed for the call of begin() only. */
 struct weir_codec_call {
 	const struct weir_request *req;
@@ -25,6 +32,7 @@ struct weir_codec_call {
 	struct weir_str prefix; /* path of the URL prefix that was matched: begins and ends with '/' */
 	const struct weir_conf_pool *pool;
 	const struct weir_flow_key *flow; /* addresses and ports of client and server, network byte order */
+	const struct weir_script *script; /* NULL: the upstream finds out by itself */
 };
 
 enum weir_codec_event {

@@ -64,7 +64,7 @@ static void read_signals(struct keeper *k)
 
 static bool is_busy(const struct keeper *k)
 {
-	return k->is_ending || k->next.pid || k->old.pid || (k->serving.pid && !k->serving.is_ready) ||
+	return k->is_ending || !keeper_program_is_settled(k) || k->next.pid || k->old.pid || (k->serving.pid && !k->serving.is_ready) ||
 	       (!k->serving.pid && !k->is_resting) || (k->has_order && !k->is_resting);
 }
 
@@ -84,15 +84,16 @@ static int timeout_ms(const struct keeper *k)
 
 static void run(struct keeper *k)
 {
-	struct pollfd fds[3] = { { .fd = k->signal_fd, .events = POLLIN },
+	struct pollfd fds[4] = { { .fd = k->signal_fd, .events = POLLIN },
 				 { .fd = -1 },
-				 { .fd = k->base.setup->order_rx, .events = POLLIN } };
+				 { .fd = k->base.setup->order_rx, .events = POLLIN },
+				 { .fd = k->program.out_read, .events = POLLIN } };
 
-	while (!k->is_ending || keeper_has_worker(k)) {
+	while (!k->is_ending || keeper_has_worker(k) || keeper_program_is_there(k)) {
 		/* Not before the one that rests now is gone: its order to drain is in the set. */
 		fds[1] = (struct pollfd){ .fd = k->is_resting && !k->old.pid ? k->base.epoll_fd : -1,
 					  .events = POLLIN };
-		(void)poll(fds, 3, timeout_ms(k));
+		(void)poll(fds, 4, timeout_ms(k));
 		read_signals(k);
 		if (fds[2].revents)
 			keeper_take_gift(k);
@@ -100,7 +101,10 @@ static void run(struct keeper *k)
 		if (k->is_resting && fds[1].revents)
 			k->is_resting = false;
 		keeper_step(k);
+		keeper_program_step(k);
+		keeper_program_log(k);
 		keeper_ping(k);
+		keeper_program_ping(k);
 		keeper_tick_clock(k);
 	}
 }
@@ -143,6 +147,7 @@ void wrk_keeper_main(const struct wrk_setup *setup)
 	struct keeper k = {
 		.base = { .setup = setup, .epoll_fd = -1, .drain_fd = -1, .ping_fd = -1 },
 		.rescue = { .base = &k.base, .setup = setup },
+		.program = { .listen_fd = -1, .out_read = -1, .out_write = -1, .ping = { .fd = -1 } },
 		.tick_ms = tick(setup->pool),
 		.is_resting = setup->pool->start_mode == WEIR_START_ON_DEMAND,
 	};

@@ -4,6 +4,7 @@
 #ifndef WRK_KEEPER_H
 #define WRK_KEEPER_H
 
+#include "worker/keeper_program.h"
 #include "worker/wrk_priv.h"
 
 /* A worker process. */
@@ -45,6 +46,7 @@ struct keeper {
 	enum wrk_reason reason;   /* its reason, or that of the recycling under way */
 	bool is_timekeeper;	  /* wrote the last Date */
 	uint32_t clock_turn;	  /* the second of it */
+	struct keeper_program program; /* of a pool with exec */
 	bool is_pinged;		  /* a health ping is not answered yet */
 	uint64_t pinged_ms;
 };
@@ -57,6 +59,7 @@ bool keeper_has_worker(const struct keeper *k);
 /* Ends a worker by force; its death then counts as a crash unless it was draining. */
 void keeper_kill(struct keeper *k, struct keeper_worker *w, const char *why);
 void keeper_state(struct keeper *k, enum weir_slot_state state);
+void keeper_wake_supervisor(const struct keeper *k);
 
 /* keeper_order.c: takes what the supervisor gives to a keeper that runs. */
 void keeper_take_gift(struct keeper *k);
@@ -82,5 +85,7 @@ void keeper_tick_clock(struct keeper *k);
 void keeper_report_death(const struct keeper *k, const struct keeper_worker *w, int status);
 /* Leaves a worker that hangs alive, for a debugger, and says so. */
 void keeper_orphan(struct keeper *k, struct keeper_worker *w, const char *why);
+/* Runs orphan_action_exe for this process, if there is one. */
+void keeper_orphan_action(const struct keeper *k, pid_t pid);
 
 #endif

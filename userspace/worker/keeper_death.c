@@ -108,12 +108,15 @@ void keeper_report_death(const struct keeper *k, const struct keeper_worker *w, 
 /* --- orphans --- */
 
 /* Runs the pool's program with the orphan's number. As the pool's user, like everything here. */
-static void run_action(const char *action, pid_t pid)
+void keeper_orphan_action(const struct keeper *k, pid_t pid)
 {
+	const char *action = k->base.setup->pool->orphan_action_exe;
 	char command[1024], number[16], *at;
-	const char *mark = strstr(action, "%1%");
+	const char *mark = action ? strstr(action, "%1%") : NULL;
 	pid_t shell;
 
+	if (!action)
+		return;
 	snprintf(number, sizeof(number), "%d", pid);
 	if (mark)
 		snprintf(command, sizeof(command), "%.*s%s%s", (int)(mark - action), action, number, mark + 3);
@@ -134,8 +137,7 @@ void keeper_orphan(struct keeper *k, struct keeper_worker *w, const char *why)
 		  "descriptors until it is killed",
 		  w->pid, pool->name, why);
 	show_flights(&k->base.table, w->generation);
-	if (pool->orphan_action_exe)
-		run_action(pool->orphan_action_exe, w->pid);
+	keeper_orphan_action(k, w->pid);
 	weir_metrics_add(k->base.setup->metrics, crashes, 1);
 	wrk_recover_dead(&k->rescue, w->generation);
 	close(w->drain_fd);

@@ -152,6 +152,9 @@ int keeper_prepare(struct keeper *k)
 	r = keeper_close_strays(k);
 	if (r < 0)
 		return weir_err(r, "cannot close inherited descriptors");
+	r = keeper_program_prepare(k);
+	if (r < 0)
+		return r;
 	set_limits(s);
 	set_affinity(s->pool);
 	set_files(s->pool);
@@ -159,6 +162,9 @@ int keeper_prepare(struct keeper *k)
 	r = wrk_sandbox_identity(s->pool->uid, s->pool->gid);
 	if (r < 0)
 		return weir_err(r, "cannot become user %u of pool '%s'", (unsigned)s->pool->uid, s->pool->name);
+	r = keeper_program_open_pipe(k);
+	if (r < 0)
+		return r;
 	r = make_shared(k);
 	if (r == 0 && k->is_resting) {
 		r = keeper_watch_sources(k);

@@ -25,7 +25,7 @@ int keeper_close_strays(const struct keeper *k)
 	uint32_t fd, highest = b->table.highest ? *b->table.highest : 0;
 	size_t count = 0, i;
 	_cleanup_free_ int *keep =
-		calloc(s->listeners_count + WEIR_POOLS_MAX + WEIR_CLASS__MAX + 15 + highest, sizeof(*keep));
+		calloc(s->listeners_count + WEIR_POOLS_MAX + WEIR_CLASS__MAX + 20 + highest, sizeof(*keep));
 
 	if (!keep)
 		return -ENOMEM;
@@ -45,6 +45,7 @@ int keeper_close_strays(const struct keeper *k)
 	keep[count++] = b->epoll_fd;
 	keep[count++] = b->ping_fd;
 	keep[count++] = k->signal_fd;
+	count += keeper_program_fds(k, &keep[count]);
 	for (fd = 0; highest > 0 && fd <= highest; fd++)
 		if (__atomic_load_n(&b->table.conns[fd].state, __ATOMIC_RELAXED) != WRK_FREE)
 			keep[count++] = (int)fd;

@@ -19,7 +19,7 @@
 #define BACKOFF_MAX_MS 1000
 #define YOUNG_MS 1000	    /* older, or with a request answered, it did something */
 
-static void wake_supervisor(const struct keeper *k)
+void keeper_wake_supervisor(const struct keeper *k)
 {
 	const uint64_t one = 1;
 
@@ -35,7 +35,7 @@ void keeper_state(struct keeper *k, enum weir_slot_state state)
 		return;
 	weir_metrics_set(m, state_ms, weir_now_ms());
 	weir_metrics_set(m, slot_state, state);
-	wake_supervisor(k);
+	keeper_wake_supervisor(k);
 }
 
 bool keeper_has_worker(const struct keeper *k)
@@ -166,7 +166,7 @@ static void bury(struct keeper *k, struct keeper_worker *w, int status)
 			weir_metrics_add(k->base.setup->metrics, restarts, 1);
 	}
 	publish(k);
-	wake_supervisor(k);
+	keeper_wake_supervisor(k);
 }
 
 void keeper_reap(struct keeper *k)
@@ -183,6 +183,8 @@ void keeper_reap(struct keeper *k)
 			bury(k, all[i], status);
 			break;
 		}
+		if (i == ARRAY_SIZE(all))
+			(void)keeper_program_bury(k, pid, status);
 	}
 }
 
@@ -215,7 +217,7 @@ static void hand_over(struct keeper *k)
 	drain(&k->old, WRK_DRAIN_HAND_OVER, 0);
 	weir_info("worker %d of pool '%s' is replaced by %d: %s", k->old.pid, k->base.setup->pool->name,
 		  k->serving.pid, wrk_reason_name(k->reason));
-	wake_supervisor(k);
+	keeper_wake_supervisor(k);
 }
 
 static void follow_order(struct keeper *k)
@@ -229,6 +231,7 @@ static void follow_order(struct keeper *k)
 		return;
 	k->has_order = false;
 	if (k->reason != WRK_REASON_IDLE) {
+		keeper_program_recycle(k);
 		if (start(k, &k->next) < 0)
 			weir_metrics_add(k->base.setup->metrics, recycle_failures, 1);
 		return;
@@ -263,8 +266,9 @@ static void end_all(struct keeper *k)
 
 static void say_state(struct keeper *k)
 {
-	if (k->serving.pid && k->serving.is_ready)
-		keeper_state(k, k->next.pid || k->old.pid ? WEIR_SLOT_RECYCLING : WEIR_SLOT_STARTED);
+	if (k->serving.pid && k->serving.is_ready && !keeper_program_is_missing(k))
+		keeper_state(k, k->next.pid || k->old.pid || !keeper_program_is_settled(k) ? WEIR_SLOT_RECYCLING :
+											    WEIR_SLOT_STARTED);
 	else
 		keeper_state(k, k->is_resting ? WEIR_SLOT_WAITING : WEIR_SLOT_STARTING);
 }

@@ -18,6 +18,40 @@
 
 __thread struct wrk_thread *relay_thread;
 
+static const struct weir_codec *codec_of(enum weir_handler handler)
+{
+	switch (handler) {
+	case WEIR_HANDLER_PROXY:
+	case WEIR_HANDLER_EXEC:
+		return &weir_proxy_codec;
+	case WEIR_HANDLER_FASTCGI:
+		return &weir_fastcgi_codec;
+	default:
+		return NULL;
+	}
+}
+
+/* Those of the configuration, or the slot's own program. */
+static void choose_servers(struct wrk_worker *w)
+{
+	const struct wrk_address *program = &w->base->program;
+	struct wrk_relay *r = &w->relay;
+
+	r->conf = w->setup->pool->proxy;
+	if (!program->bytes)
+		return;
+	r->program = (struct weir_conf_upstream){
+		.text = "(its program)",
+		.addr = program->addr,
+		.addr_bytes = program->bytes,
+		.weight = 1,
+	};
+	r->conf.servers = &r->program;
+	r->conf.servers_count = 1;
+	/* the keeper sees to it */
+	r->conf.max_fails = 0;
+}
+
 /* A health check has changed a server's state. */
 static void on_health(void *arg, const struct weir_up_server *server, const char *why)
 {
@@ -34,17 +68,21 @@ int wrk_relay_init(struct wrk_worker *w)
 {
 	struct wrk_relay *r = &w->relay;
 	struct epoll_event e = { .events = EPOLLIN, .data.ptr = NULL };
+	const struct weir_codec *codec;
 	int error;
 
 	r->epoll_fd = -1;
-	if (w->setup->pool->handler != WEIR_HANDLER_PROXY)
+	codec = codec_of(w->setup->pool->handler);
+	if (!codec)
 		return 0;
+	choose_servers(w);
 	pthread_mutex_init(&r->lock, NULL);
 	r->number = wrk_thread_number(w->base, RELAY);
 	r->all = calloc(WRK_EXCHANGES_MAX, sizeof(struct wrk_exchange *));
 	if (!r->all)
 		return -ENOMEM;
-	error = weir_up_set_new(&w->setup->pool->proxy, w->setup->upstreams, &r->upstreams);
+	/* of its program a slot tells nobody: each has its own */
+	error = weir_up_set_new(&r->conf, w->base->program.bytes ? NULL : w->setup->upstreams, &r->upstreams);
 	if (error < 0)
 		return error;
 	r->upstreams->on_change = on_health;
@@ -52,7 +90,7 @@ int wrk_relay_init(struct wrk_worker *w)
 	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (r->epoll_fd < 0 || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, w->base->epoll_fd, &e) < 0)
 		return -errno;
-	r->codec = &weir_proxy_codec;
+	r->codec = codec;
 	return 0;
 }
 

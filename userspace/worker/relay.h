@@ -16,6 +16,7 @@
 #ifndef WRK_RELAY_H
 #define WRK_RELAY_H
 
+#include "handlers/fastcgi.h"
 #include "handlers/proxy.h"
 #include "upstream/codec.h"
 #include "upstream/upstream.h"

@@ -83,6 +83,22 @@ static void init(struct wrk_exchange *x, const struct wrk_thread *t, struct wrk_
 	x->client_reads = x->had_body;
 }
 
+/* RFC 9110 10.1.1. An upstream that does not speak HTTP cannot say it. False: no memory. */
+static bool say_continue(struct wrk_exchange *x)
+{
+	struct weir_buf out;
+
+	if (!x->wants_continue || x->is_http10 || x->codec->is_http)
+		return true;
+	if (!relay_buf_need(x->w, &x->out_buf))
+		return false;
+	out = relay_buf_writer(&x->out_buf);
+	weir_buf_puts(&out, "HTTP/1.1 100 Continue\r\n\r\n");
+	x->out_buf.n = (uint32_t)out.n;
+	x->wants_continue = false;
+	return true;
+}
+
 unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 			 struct weir_str rest, const char **ret_why)
 {
@@ -92,6 +108,7 @@ unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct 
 		.prefix = { prefix->path, strlen(prefix->path) },
 		.pool = t->w->setup->pool,
 		.flow = &c->key,
+		.script = t->w->fastcgi ? &t->script : NULL,
 	};
 	const struct weir_codec *codec = t->w->relay.codec;
 	uint64_t body_max = (uint64_t)call.pool->module.request_body_max_kb << 10;
@@ -117,6 +134,8 @@ unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct 
 	head = relay_buf_writer(&x->up_buf);
 	head.cap = WEIR_CODEC_HEAD_BYTES;
 	status = (unsigned)codec->begin(x->codec_state, &call, &head);
+	if (!status && !say_continue(x))
+		status = 503;
 	if (status) {
 		relay_free(x);
 		return status;

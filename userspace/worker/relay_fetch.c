@@ -113,6 +113,7 @@ int wrk_relay_fetch(struct wrk_thread *t, struct wrk_conn *c, const struct weir_
 		.prefix = { prefix->path, strlen(prefix->path) },
 		.pool = t->w->setup->pool,
 		.flow = &c->key,
+		.script = t->w->fastcgi ? &t->script : NULL,
 	};
 
 	return begin(t, &call, f);

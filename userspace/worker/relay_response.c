@@ -122,6 +122,22 @@ static void on_end(struct wrk_exchange *x, struct weir_buf *out)
 	x->tap = NULL;
 }
 
+/* What an application says of a request, line by line; a log is read on terminals. */
+static void log_note(const struct wrk_exchange *x, struct weir_str text)
+{
+	struct weir_str line;
+	char clean[600];
+	size_t i;
+
+	while (weir_str_next(&text, '\n', &line)) {
+		line.n = MIN(line.n, sizeof(clean));
+		for (i = 0; i < line.n; i++)
+			clean[i] = ((unsigned char)line.p[i] < 0x20 && line.p[i] != '\t') || line.p[i] == 0x7f ? '?' : line.p[i];
+		if (line.n > 0)
+			weir_warn("%s says: %.*s (%s)", x->server->conf->text, (int)line.n, clean, x->what);
+	}
+}
+
 /* False: what is written for the client is longer than there is room for. */
 static bool act(struct wrk_exchange *x, enum weir_codec_event e, const struct weir_codec_piece *piece)
 {
@@ -143,8 +159,7 @@ static bool act(struct wrk_exchange *x, enum weir_codec_event e, const struct we
 		end_chunks(x, piece->data, &out);
 		break;
 	case WEIR_CODEC_NOTE:
-		weir_warn("pool '%s', %s: %.*s", x->w->setup->pool->name, x->server->conf->text, (int)piece->data.n,
-			  piece->data.p);
+		log_note(x, piece->data);
 		break;
 	case WEIR_CODEC_END:
 		on_end(x, &out);

@@ -106,26 +106,6 @@ static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_r
 		weir_static_serve(t->w->files, &call, &t->resp);
 }
 
-/* Where the request belongs, when that is not here. */
-static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
-			     struct weir_str rest)
-{
-	if (prefix && prefix->pool > 0) {
-		if (wrk_pass_on(t, c, prefix->pool, rest) == 0)
-			return WRK_NEXT_GONE;
-		t->log_reason = WEIR_LOG_REASON_UNAVAILABLE;
-		weir_response_error(&t->resp, &t->req, 503, "The pool does not take requests now.", "Retry-After",
-				    WEIR_STR("1"));
-	} else {
-		t->log_reason = WEIR_LOG_REASON_HOSTNAME;
-		weir_response_error(&t->resp, &t->req, 400,
-				    prefix ? "The URL prefix is reserved: no pool has it."
-					   : "No URL prefix matches.",
-				    NULL, none);
-	}
-	return wrk_request_finish(t, c, false, true);
-}
-
 /* False: t->resp is the answer, from the cache or because the request cannot be passed on. */
 static bool ask_upstream(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 			 struct weir_str rest)
@@ -149,6 +129,48 @@ static bool ask_upstream(struct wrk_thread *t, struct wrk_conn *c, const struct 
 	t->log_reason = (uint8_t)wrk_log_reason(&t->req, status);
 	weir_response_error(&t->resp, &t->req, status, why, NULL, none);
 	return false;
+}
+
+/* What of a fastcgi pool is for the application. False: t->resp is the answer. */
+static bool ask_application(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
+			    struct weir_str rest)
+{
+	const struct weir_str path = { prefix->path, strlen(prefix->path) };
+
+	switch (weir_fastcgi_find(t->w->fastcgi, t->req.path, path, &t->script)) {
+	case WEIR_FASTCGI_SCRIPT:
+		return ask_upstream(t, c, prefix, rest);
+	case WEIR_FASTCGI_FILE:
+		answer(t, c, prefix, rest);
+		break;
+	case WEIR_FASTCGI_NONE:
+		weir_response_error(&t->resp, &t->req, 404, NULL, NULL, none);
+		break;
+	case WEIR_FASTCGI_REFUSE:
+		weir_response_error(&t->resp, &t->req, 403, NULL, NULL, none);
+		break;
+	}
+	return false;
+}
+
+/* Where the request belongs, when that is not here. */
+static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
+			     struct weir_str rest)
+{
+	if (prefix && prefix->pool > 0) {
+		if (wrk_pass_on(t, c, prefix->pool, rest) == 0)
+			return WRK_NEXT_GONE;
+		t->log_reason = WEIR_LOG_REASON_UNAVAILABLE;
+		weir_response_error(&t->resp, &t->req, 503, "The pool does not take requests now.", "Retry-After",
+				    WEIR_STR("1"));
+	} else {
+		t->log_reason = WEIR_LOG_REASON_HOSTNAME;
+		weir_response_error(&t->resp, &t->req, 400,
+				    prefix ? "The URL prefix is reserved: no pool has it."
+					   : "No URL prefix matches.",
+				    NULL, none);
+	}
+	return wrk_request_finish(t, c, false, true);
 }
 
 /* For the keeper, should this request end us. */
@@ -201,7 +223,10 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 			return hand_on(t, c, prefix, rest);
 		if (t->w->module)
 			return wrk_module_handle(t, c, prefix, rest);
-		if (t->w->relay.codec) {
+		if (t->w->fastcgi) {
+			if (ask_application(t, c, prefix, rest))
+				return WRK_NEXT_GONE;
+		} else if (t->w->relay.codec) {
 			if (ask_upstream(t, c, prefix, rest))
 				return WRK_NEXT_GONE;
 		} else {

@@ -236,7 +236,23 @@ static void ignore_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void init_handler(struct wrk_worker *w)
+/* Its files are served like any others, but for the scripts. */
+static int init_fastcgi(struct wrk_worker *w, struct weir_static_conf *files)
+{
+	const struct weir_conf_pool *pool = w->setup->pool;
+	_cleanup_free_ char *index = NULL;
+	int r = weir_fastcgi_new(pool, &w->fastcgi);
+
+	if (r == 0 && pool->root && !pool->fastcgi.takes_all) {
+		r = weir_fastcgi_static_index(pool, &index);
+		files->index = index;
+		if (r == 0)
+			r = weir_static_new(files, &w->cache, &w->files);
+	}
+	return r < 0 ? weir_err(r, "cannot open the root '%s'", pool->root) : 0;
+}
+
+static int init_handler(struct wrk_worker *w)
 {
 	const struct weir_conf_pool *pool = w->setup->pool;
 	struct weir_static_conf files = {
@@ -254,11 +270,14 @@ static void init_handler(struct wrk_worker *w)
 		.segments = w->setup->config->url_segment_max_count,
 	};
 	w->is_debug = pool->handler == WEIR_HANDLER_DEBUG;
+	if (pool->handler == WEIR_HANDLER_FASTCGI)
+		return init_fastcgi(w, &files);
 	if (pool->handler != WEIR_HANDLER_STATIC)
-		return;
+		return 0;
 	r = weir_static_new(&files, &w->cache, &w->files);
 	if (r < 0)
 		(void)weir_err(r, "cannot serve '%s', answering 500 to each request", files.root);
+	return 0;
 }
 
 /* Until the drain is over. */
@@ -308,7 +327,9 @@ static int run(struct wrk_worker *w)
 
 	pthread_mutex_init(&w->threads_lock, NULL);
 	init_cache(w);
-	init_handler(w);
+	r = init_handler(w);
+	if (r < 0)
+		return r;
 	r = wrk_tickets_init(w);
 	if (r == 0)
 		r = wrk_locals_init(w);
@@ -336,6 +357,7 @@ static int run(struct wrk_worker *w)
 		return weir_err(r, "too many workers share the slot");
 	r = serve(w);
 	weir_static_free(w->files);
+	weir_fastcgi_free(w->fastcgi);
 	weir_module_free(w->module);
 	wrk_table_leave(&b->table, b->generation);
 	close(w->pump.epoll_fd);

@@ -78,6 +78,8 @@ int wrk_order_pair(int ret[2]);
 /* Gives the keeper behind `order_tx` the socket to a pool's workers, and waits until its own workers have it. -ETIMEDOUT,
  * -EPIPE and others: it does not answer. */
 int wrk_keeper_give(int order_tx, uint16_t pool, int fd);
+/* Removes the names of the sockets that programs of pools listen on (exec), by control path. For a supervisor whose keepers are gone. */
+void wrk_programs_remove(const char *control);
 
 /* Runs a pool slot in the calling (forked) process and exits it: closes every descriptor that is not in `setup`,
  * takes the pool's identity, starts the worker with clone(CLONE_FILES) and starts it again whenever it dies.

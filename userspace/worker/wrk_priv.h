@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "weir/flow.h"
@@ -15,6 +16,7 @@
 
 #include "cache/cache.h"
 #include "handlers/debug.h"
+#include "handlers/fastcgi.h"
 #include "handlers/handler.h"
 #include "handlers/module.h"
 #include "handlers/static.h"
@@ -136,6 +138,12 @@ enum wrk_drain {
 	WRK_DRAIN_MOVE = 4,	 /* the slot ends: connections are passed to that pool's workers (0: its own pool's) */
 };
 
+/* Where the pool's program listens. */
+struct wrk_address {
+	struct sockaddr_storage addr;
+	socklen_t bytes; /* 0: the pool has none */
+};
+
 /* Made by the keeper, survives the worker. A worker sees its copy as of its clone(): fixed after init. Two workers of a
  * slot live at a time while one replaces the other. */
 struct wrk_base {
@@ -145,6 +153,7 @@ struct wrk_base {
 	int drain_fd; /* eventfd of this worker alone, readable when it shall end; its value is an enum wrk_drain */
 	int ping_fd;  /* eventfd, semaphore: the keeper's health ping, in the epoll set as WRK_SOURCE_PING; -1: none */
 	uint32_t generation; /* of this worker: thread numbers in wrk_conn.state carry it, see wrk_thread_number() */
+	struct wrk_address program;
 	bool has_elder; /* another worker of the slot lives: what is in flight now is its own, not a dead one's */
 };
 
@@ -213,6 +222,7 @@ struct wrk_thread {
 	struct weir_module_thread module;
 	struct weir_request req;
 	struct weir_route_found found; /* the prefix of req */
+	struct weir_script script; /* fastcgi pools: what the request runs; points into `req` */
 	struct weir_response resp;
 	char in[WRK_IN_BYTES];
 	char out[WEIR_RESPONSE_TEXT_MAX];
@@ -240,6 +250,8 @@ struct wrk_relay {
 	/* fixed after init */
 	const struct weir_codec *codec;
 	struct weir_up_set *upstreams;
+	struct weir_conf_proxy conf;	   /* of the pool, with `program` in place of its servers where there is one */
+	struct weir_conf_upstream program;
 	int epoll_fd;	 /* this worker's alone; the slot's is in it */
 	unsigned number; /* in wrk_conn.state */
 	struct wrk_exchange **all; /* WRK_EXCHANGES_MAX; the first `count` are set */
@@ -262,6 +274,7 @@ struct wrk_worker {
 	const struct wrk_base *base;
 	const struct wrk_setup *setup;
 	struct weir_cache cache;
+	struct weir_fastcgi *fastcgi; /* NULL: another handler */
 	struct weir_static *files; /* NULL: the root cannot be opened, or is_debug */
 	struct weir_http_limits limits;
 	bool is_debug;		   /* the debug handler serves, not files */
@@ -473,8 +486,8 @@ unsigned wrk_relay_active(struct wrk_worker *w);
 void wrk_relay_end(struct wrk_worker *w);
 void wrk_relay_fini(struct wrk_worker *w);
 
-/* relay_begin.c: passes t->req on. 0: the connection is the relay's, and no more the thread's. Else the status to
- * refuse with, *ret_why (static) says why. */
+/* relay_begin.c: passes t->req on, with t->script in a fastcgi pool. 0: the connection is the relay's, and no more the
+ * thread's. Else the status to refuse with, *ret_why (static) says why. */
 unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 			 struct weir_str rest, const char **ret_why);
 

@@ -4,7 +4,6 @@
 A fenced block with the info string `sh run` is run; the blocks of a page share one shell, one directory (a copy-on-write
 view of the tree) and one network namespace, see docs_room.sh. Lines that begin with `#>` say what the output of the
 command before them must hold, in that order; `...` stands for any text within a line. A command must not fail.
-Blocks `conf check` are configurations: `weir check` must accept them.
 """
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ make_room() {
 		copy_on_write "$dir" "$dir" || return
 	done
 	copy_on_write "$tree" /mnt/weir && mount -t tmpfs -o mode=755 tmpfs /run && mount -t bpf bpf /sys/fs/bpf || return
+	mkdir -p /mnt/weir/build && ln -sf "$weir" /mnt/weir/build/weir || return
 	ln -s "$weir" /mnt/bin/weir && ip link set lo up && cd /mnt/weir || return
 }
 

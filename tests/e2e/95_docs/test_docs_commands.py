@@ -5,18 +5,18 @@ import contextlib
 import pytest
 
 import docs_pages
-from instance import TREE, run, PROGRAM
+from instance import TREE
 
-RUN, CHECK = "sh run", "conf check"
+RUN = "sh run"
 
 
-def having(info):
+def with_commands():
     return [page for page in docs_pages.pages()
-            if any(block.info == info for block in docs_pages.blocks(page.read_text()))]
+            if any(block.info == RUN for block in docs_pages.blocks(page.read_text()))]
 
 
 def name(page):
-    return str(page.relative_to(TREE)) if page in docs_pages.pages() else None  # none: no page has such a block
+    return str(page.relative_to(TREE))
 
 
 @contextlib.contextmanager
@@ -41,23 +41,13 @@ def play(room, page, commands):
         assert lacking is None, f"{where}\ndid not print: {lacking}\nbut:\n{said}"
 
 
-@pytest.mark.parametrize("page", having(RUN), ids=name)
+@pytest.mark.parametrize("page", with_commands(), ids=name)
 def test_commands_of_a_page_do_what_it_says(page):
     with a_room() as room:
         for block in docs_pages.blocks(page.read_text()):
             if block.info == RUN:
                 play(room, name(page), docs_pages.commands(block))
         assert room.run("leftovers")[1] == ""
-
-
-@pytest.mark.parametrize("page", having(CHECK), ids=name)
-def test_configurations_of_a_page_are_accepted(page, tmp_path):
-    for block in docs_pages.blocks(page.read_text()):
-        if block.info == CHECK:
-            file = tmp_path / "weir.conf"
-            file.write_text(block.text)
-            done = run(PROGRAM, "check", "-c", file, check=False)
-            assert done.returncode == 0, f"{name(page)}:{block.line}: {done.stderr}"
 
 
 @pytest.mark.parametrize("text, says", [

@@ -33,6 +33,10 @@ static __always_inline void answer_of(struct weir_answer *a, const struct weir_m
 	a->is_head = !!(m->flags & META_HEAD);
 	a->is_close = !!(m->flags & META_CLOSE);
 	a->is_write = 1;
+	if (m->flags & META_NOT_MODIFIED) {
+		a->form = WEIR_FORM_NOT_MODIFIED;
+		a->generation = f->generation;
+	}
 }
 
 /* A hit whose frame XDP could not grow. If the entry is gone by now, or too large, a worker must see the request. */

@@ -2,6 +2,7 @@
 /* weir_xdp: sees every packet first. SYNs are answered with cookies, requests from the cache; what a
  * worker must see goes up. Runs in softirq on the CPU that received the packet. */
 #include "lib/base.h"
+#include "lib/choose.h"
 #include "lib/fresh.h"
 #include "lib/lent.h"
 #include "lib/owned.h"
@@ -11,6 +12,11 @@
 __noinline int weir_xdp_load(struct xdp_md *ctx, struct weir_scratch *s)
 {
 	return s ? weir_segment_load(ctx, s) : WEIR_VERDICT_PASS_MALFORMED;
+}
+
+__noinline int weir_xdp_choose(struct weir_scratch *s, struct weir_entry *e, struct weir_answer *a)
+{
+	return s && e && a ? (int)choose(s, e, a) : (int)WEIR_MISS_TORN;
 }
 
 __noinline int weir_xdp_answer(struct xdp_md *ctx, struct weir_scratch *s, struct weir_flow *f,

@@ -2,7 +2,7 @@
 # What the end-to-end tests of TCP play with: the oracle listener, the soak client, the lossy link.
 
 HARNESS_DIR = $(BUILD)/tests/harness
-HARNESS = $(addprefix $(HARNESS_DIR)/,listener soak lossy pool_client pass.bpf.o)
+HARNESS = $(addprefix $(HARNESS_DIR)/,listener soak lossy pool_client publish pass.bpf.o)
 
 .PHONY: harness
 harness: $(HARNESS)
@@ -23,3 +23,8 @@ $(HARNESS_DIR)/%: tests/harness/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_CFLAGS) -I$(HARNESS_DIR) -MMD -MP $< -o $@ $(HARNESS_LIBS)
+
+$(HARNESS_DIR)/publish: tests/harness/publish.c $(BUILD)/libweir.a
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TEST_CFLAGS) -MMD -MP $< $(BUILD)/libweir.a -o $@ $(LDLIBS)

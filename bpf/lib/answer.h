@@ -12,21 +12,10 @@
 #include "lib/verdict.h"
 #include "maps/cache.h"
 
-/* What an answer is made of. In the caller's stack, filled by answer_plan(). */
-struct weir_answer {
-	__u64 digest[2];
-	__u64 generation; /* required, or 0: whatever is there; then that of the entry */
-	__u32 seq;
-	__u32 ack;
-	__u32 window;	  /* the client's */
-	__u32 room;	  /* of one segment */
-	__u32 bytes;	  /* of the response, after answer_check() */
-	__u32 miss;
-	__u16 pool;
-	__u8 is_head;
-	__u8 is_close;
-	__u8 is_write;	  /* 0: only ask whether it could be answered */
-	__u8 pad[3];
+enum answer_refresh {
+	REFRESH_NOT, /* this request is not to be passed up for a stale entry's sake */
+	REFRESH_MAY,
+	REFRESH_STALE, /* answered stale */
 };
 
 enum answer_result {
@@ -37,6 +26,13 @@ enum answer_result {
 	ANSWER_WRITTEN,
 };
 
+/* An empty one in scratch memory. */
+static __always_inline struct weir_answer *answer_new(struct weir_scratch *s)
+{
+	__builtin_memset(&s->answer, 0, sizeof(s->answer));
+	return &s->answer;
+}
+
 static __always_inline struct weir_clock *clock_get(void)
 {
 	__u32 zero = 0;
@@ -44,53 +40,105 @@ static __always_inline struct weir_clock *clock_get(void)
 	return bpf_map_lookup_elem(&weir_clock, &zero);
 }
 
+/* The entry has expired. While it may be answered stale, one request at a time is passed up to refresh it. */
+static __always_inline enum answer_result answer_stale(struct weir_entry *e, struct weir_answer *a, __u64 now_ns)
+{
+	__u64 until = *(volatile __u64 *)&e->refresh_ns;
+
+	if (e->stale_ns <= now_ns) {
+		a->miss = WEIR_MISS_EXPIRED;
+		return ANSWER_MISS;
+	}
+	if (a->refresh != REFRESH_MAY || until > now_ns ||
+	    __sync_val_compare_and_swap(&e->refresh_ns, until, now_ns + e->refresh_ms * 1000000ULL) != until) {
+		a->refresh = REFRESH_STALE;
+		return ANSWER_WRITTEN;
+	}
+	a->miss = WEIR_MISS_REFRESH;
+	return ANSWER_MISS;
+}
+
+/* What the request asks of the entry; fills a->form. Only where the request is in scratch memory. enum weir_miss. */
+int weir_xdp_choose(struct weir_scratch *s, struct weir_entry *e, struct weir_answer *a);
+
 /* Is the entry the one that was asked for, whole, fresh, and does it fit? Fills bytes and generation. */
-static __always_inline enum answer_result answer_check(const struct weir_entry *e,
-						       const __u64 *generation_end, __u32 max,
-						       struct weir_answer *a, __u64 now_ns)
+static __always_inline enum answer_result answer_check(bool is_xdp, struct weir_scratch *s, struct weir_entry *e,
+						       const __u64 *generation_end, __u32 max, struct weir_answer *a)
 {
 	__u64 generation = *(volatile const __u64 *)&e->generation;
-	__u32 bytes = e->head_bytes + (a->is_head ? 0 : e->body_bytes);
+	__u32 bytes;
 
+	a->miss = WEIR_MISS_TORN;
 	if (e->digest[0] != a->digest[0] || e->digest[1] != a->digest[1] ||
-	    generation != *(volatile const __u64 *)generation_end || bytes > max) {
-		a->miss = WEIR_MISS_TORN;
+	    generation != *(volatile const __u64 *)generation_end)
 		return ANSWER_MISS;
-	}
 	if (a->generation && a->generation != generation)
 		return ANSWER_CHANGED;
-	if (e->expires_ns <= now_ns) {
-		a->miss = WEIR_MISS_EXPIRED;
-		return a->generation ? ANSWER_CHANGED : ANSWER_MISS;
+	if (is_xdp && unlikely(a->asks)) {
+		a->miss = (__u32)weir_xdp_choose(s, e, a);
+		if (a->miss)
+			return ANSWER_MISS;
 	}
+	bytes = e->whole.bytes + (a->is_head ? 0 : e->body_bytes);
+	if (a->form)
+		bytes = e->cond.bytes;
 	if (bytes > a->room) {
-		a->miss = WEIR_MISS_MSS;
+		a->miss = e->flags & WEIR_ENTRY_HEAD_ONLY ? WEIR_MISS_HEAD_ONLY : WEIR_MISS_MSS;
 		return ANSWER_MISS;
 	}
+	if (bytes > max)
+		return ANSWER_MISS;
 	if (bytes > a->window) {
 		a->miss = WEIR_MISS_WINDOW;
 		return ANSWER_MISS;
 	}
+	/* What was sent while it was fresh is sent again, whatever the time. */
+	if (unlikely(e->expires_ns <= s->pkt.now_ns) && !a->generation &&
+	    answer_stale(e, a, s->pkt.now_ns) != ANSWER_WRITTEN)
+		return ANSWER_MISS;
 	a->bytes = bytes;
 	a->generation = generation;
 	return ANSWER_WRITTEN;
 }
 
+/* Writes the age of the entry as it goes out to s->age, and its sum. */
+static __always_inline void answer_age(struct weir_scratch *s, const struct weir_entry *e)
+{
+	__u64 seconds = (s->pkt.now_ns - e->born_ns) / 1000000000;
+	__u32 left, sum = 0, pair, i;
+
+	if (seconds > 0x80000000ULL) /* RFC 9111 1.2.2 */
+		seconds = 0x80000000ULL;
+	left = (__u32)seconds;
+#pragma clang loop unroll(full)
+	for (i = 0; i < WEIR_AGE_BYTES; i += 2) {
+		pair = left % 100;
+		left /= 100;
+		s->age[WEIR_AGE_BYTES - 2 - i] = (__u8)('0' + pair / 10);
+		s->age[WEIR_AGE_BYTES - 1 - i] = (__u8)('0' + pair % 10);
+		sum += ('0' + pair / 10) << 8 | ('0' + pair % 10);
+	}
+	s->age_sum = csum_fold16(sum);
+}
+
 /* One's complement sum of the payload, native and folded. */
-static __always_inline __u32 answer_sum(const struct weir_entry *e, const struct weir_answer *a,
-					__u32 date_sum)
+static __always_inline __u32 answer_sum(const struct weir_entry *e, const struct weir_entry_head *h,
+					const struct weir_answer *a, __u32 date_sum, __u32 age_sum)
 {
 	/* big-endian words of "close     " minus those of "keep-alive" */
 	const __u32 close_delta = 0x636c + 0x6f73 + 0x6520 + 0x2020 + 0x2020 + (0xffff - 0x6b65) +
 				  (0xffff - 0x6570) + (0xffff - 0x2d61) + (0xffff - 0x6c69) +
 				  (0xffff - 0x7665);
-	__u64 sum = e->head_sum & 0xffff;
+	__u64 sum = h->sum;
 
-	if (!a->is_head)
-		sum += e->head_bytes & 1 ? csum_swap(e->body_sum) : e->body_sum & 0xffff;
-	sum += e->date_off & 1 ? csum_swap(csum_fold16(date_sum)) : csum_fold16(date_sum);
+	if (!a->is_head && !a->form)
+		sum += h->bytes & 1 ? csum_swap(e->body_sum) : e->body_sum;
+	if (h->date_off)
+		sum += h->date_off & 1 ? csum_swap(csum_fold16(date_sum)) : csum_fold16(date_sum);
+	if (h->age_off)
+		sum += h->age_off & 1 ? csum_swap(age_sum) : age_sum;
 	if (a->is_close)
-		sum += e->conn_off & 1 ? csum_swap(csum_fold16(close_delta)) : close_delta;
+		sum += h->conn_off & 1 ? csum_swap(csum_fold16(close_delta)) : close_delta;
 	return csum_swap(csum_fold16(sum));
 }
 
@@ -157,15 +205,17 @@ static __always_inline enum answer_result answer_write(void *ctx, bool is_xdp, s
 		.ts_val = flow_ts(f, &s->pkt),
 		.ts_ecr = f->ts_recent,
 	};
+	const struct weir_entry_head *h = a->form ? &e->cond : &e->whole;
 	enum answer_result result;
 	struct weir_date *date;
-	char conn[] = { 'c', 'l', 'o', 's', 'e', ' ', ' ', ' ', ' ', ' ' };
 	__u32 n = a->bytes, at;
 
 	if (!clock)
 		return ANSWER_NO_ROOM;
 	date = &clock->dates[*(volatile __u32 *)&clock->current & 1];
-	r.payload_sum = answer_sum(e, a, date->sum);
+	if (h->age_off)
+		answer_age(s, e);
+	r.payload_sum = answer_sum(e, h, a, date->sum, s->age_sum);
 	weir_reply_build(s, &r);
 	result = answer_resize(ctx, is_xdp, s, n);
 	if (result != ANSWER_WRITTEN)
@@ -174,12 +224,22 @@ static __always_inline enum answer_result answer_write(void *ctx, bool is_xdp, s
 	if (n < 1)
 		return ANSWER_BROKEN;
 	opaque(n);
-	if (n > max)
+	if (a->form) {
+		if (n > WEIR_COND_BYTES || frame_store(ctx, is_xdp, at, e->cond_head, n))
+			return ANSWER_BROKEN;
+	} else if (n > max || frame_store(ctx, is_xdp, at, bytes, n)) {
 		return ANSWER_BROKEN;
-	if (frame_store(ctx, is_xdp, at, bytes, n) || !put_date(ctx, is_xdp, at + e->date_off, date))
+	}
+	if (h->date_off && !put_date(ctx, is_xdp, at + h->date_off, date))
 		return ANSWER_BROKEN;
-	if (a->is_close && frame_store(ctx, is_xdp, at + e->conn_off, conn, WEIR_CONN_BYTES))
+	if (h->age_off && frame_store(ctx, is_xdp, at + h->age_off, s->age, WEIR_AGE_BYTES))
 		return ANSWER_BROKEN;
+	if (a->is_close) {
+		*(__u64 *)s->conn = 0x20202065736f6c63; /* "close   ", little endian */
+		*(__u16 *)(s->conn + 8) = 0x2020;
+		if (frame_store(ctx, is_xdp, at + h->conn_off, s->conn, WEIR_CONN_BYTES))
+			return ANSWER_BROKEN;
+	}
 	barrier();
 	if (*(volatile const __u64 *)&e->generation != a->generation ||
 	    *(volatile const __u64 *)generation_end != a->generation)
@@ -198,54 +258,66 @@ static __always_inline void count_hit(struct weir_entry *e, __u64 now_ns)
 }
 
 /* Looks one class up and writes the reply, or says that it could. */
-#define DEFINE_ANSWER_CLASS(letter, limit)                                                         \
-	static __always_inline enum answer_result answer_##letter(                                 \
-		void *ctx, bool is_xdp, struct weir_scratch *s, const struct weir_flow *f,         \
-		struct weir_answer *a)                                                             \
-	{                                                                                          \
-		__u32 pool = a->pool;                                                              \
-		void *inner = bpf_map_lookup_elem(&weir_cache_##letter, &pool);                    \
-		struct weir_entry_##letter *e;                                                     \
-		enum answer_result result;                                                         \
-                                                                                                   \
-		if (!inner)                                                                        \
-			return ANSWER_MISS;                                                        \
-		e = bpf_map_lookup_elem(inner, a->digest);                                         \
-		if (!e)                                                                            \
-			return ANSWER_MISS;                                                        \
-		result = answer_check(&e->head, &e->generation_end, limit, a, s->pkt.now_ns);      \
-		if (result != ANSWER_WRITTEN)                                                      \
-			return result;                                                             \
-		if (!a->is_write)                                                                  \
-			return ANSWER_WRITTEN;                                                     \
-		result = answer_write(ctx, is_xdp, s, f, &e->head, e->bytes, &e->generation_end,   \
-				      limit, a);                                                   \
-		if (result == ANSWER_WRITTEN)                                                      \
-			count_hit(&e->head, s->pkt.now_ns);                                        \
-		return result;                                                                     \
+#define DEFINE_ANSWER_CLASS(letter, limit)                                                                             \
+	static __always_inline enum answer_result answer_##letter(void *ctx, bool is_xdp, struct weir_scratch *s,      \
+								  const struct weir_flow *f, struct weir_answer *a)    \
+	{                                                                                                              \
+		__u32 pool = a->pool;                                                                                  \
+		void *inner = bpf_map_lookup_elem(&weir_cache_##letter, &pool);                                        \
+		struct weir_entry_##letter *e;                                                                         \
+		enum answer_result result;                                                                             \
+                                                                                                                       \
+		if (!inner)                                                                                            \
+			return ANSWER_MISS;                                                                            \
+		e = bpf_map_lookup_elem(inner, a->digest);                                                             \
+		if (!e)                                                                                                \
+			return ANSWER_MISS;                                                                            \
+		result = answer_check(is_xdp, s, &e->head, &e->generation_end, limit, a);                              \
+		if (result != ANSWER_WRITTEN)                                                                          \
+			return result;                                                                                 \
+		if (!a->is_write)                                                                                      \
+			return ANSWER_WRITTEN;                                                                         \
+		result = answer_write(ctx, is_xdp, s, f, &e->head, e->bytes, &e->generation_end, limit, a);            \
+		if (result == ANSWER_WRITTEN)                                                                          \
+			count_hit(&e->head, s->pkt.now_ns);                                                            \
+		return result;                                                                                         \
 	}
 
 DEFINE_ANSWER_CLASS(s, WEIR_BYTES_S)
 DEFINE_ANSWER_CLASS(m, WEIR_BYTES_M)
 DEFINE_ANSWER_CLASS(l, WEIR_BYTES_L)
 
-/* Tries the classes from the smallest. Those that no segment of this flow can carry are not looked at:
- * what they would hold counts as not cached. */
-static __always_inline int answer_any(void *ctx, bool is_xdp, struct weir_scratch *s,
-				      const struct weir_flow *f, struct weir_answer *a)
+/* Tries the classes from the smallest. Those that no segment of this flow can carry are looked at only for a head, be it of
+ * a 304: what else they would hold counts as not cached. */
+static __always_inline enum answer_result answer_classes(void *ctx, bool is_xdp, struct weir_scratch *s,
+							 const struct weir_flow *f, struct weir_answer *a)
+{
+	bool is_small = a->is_head || a->form || a->asks & WEIR_ASK_CONDITIONS;
+	enum answer_result result;
+
+	a->miss = WEIR_MISS_NOT_CACHED;
+	result = answer_s(ctx, is_xdp, s, f, a);
+	if (result != ANSWER_MISS || a->miss != WEIR_MISS_NOT_CACHED || (a->room <= WEIR_BYTES_S && !is_small))
+		return result;
+	result = answer_m(ctx, is_xdp, s, f, a);
+	if (result != ANSWER_MISS || a->miss != WEIR_MISS_NOT_CACHED || (a->room <= WEIR_BYTES_M && !is_small))
+		return result;
+	return answer_l(ctx, is_xdp, s, f, a);
+}
+
+static __always_inline int answer_any(void *ctx, bool is_xdp, struct weir_scratch *s, struct weir_flow *f,
+				      struct weir_answer *a)
 {
 	enum answer_result result;
 
 	if (!s || !f || !a)
 		return ANSWER_MISS;
-	a->miss = WEIR_MISS_NOT_CACHED;
-	result = answer_s(ctx, is_xdp, s, f, a);
-	if (result != ANSWER_MISS || a->miss != WEIR_MISS_NOT_CACHED || a->room <= WEIR_BYTES_S)
-		return result;
-	result = answer_m(ctx, is_xdp, s, f, a);
-	if (result != ANSWER_MISS || a->miss != WEIR_MISS_NOT_CACHED || a->room <= WEIR_BYTES_M)
-		return result;
-	return answer_l(ctx, is_xdp, s, f, a);
+	result = answer_classes(ctx, is_xdp, s, f, a);
+	/* weir_tc does not know the request: it may send the 304 of this very entry only. The flow's last answer is
+	 * acknowledged, or it is this one. */
+	if (is_xdp && unlikely(a->form) && result != ANSWER_MISS && result != ANSWER_CHANGED)
+		f->generation = a->generation;
+	return result;
 }
 
 /* The same for each hook: global functions, so that the verifier walks each once. enum answer_result. */
@@ -282,6 +354,7 @@ static __always_inline bool weir_answer_commit(struct weir_flow *f, const struct
 	f->digest[0] = a->digest[0];
 	f->digest[1] = a->digest[1];
 	f->generation = a->generation;
+	f->form = a->form;
 	f->pool = a->pool;
 	f->snd_una = p->ack;
 	f->retransmits = 0;
@@ -294,6 +367,10 @@ static __always_inline bool weir_answer_commit(struct weir_flow *f, const struct
 	if (st) {
 		st->hits++;
 		st->hit_bytes += a->bytes;
+		if (unlikely(a->form))
+			st->not_modified++;
+		if (unlikely(a->refresh == REFRESH_STALE))
+			st->stale++;
 	}
 	return true;
 }
@@ -306,6 +383,7 @@ static __always_inline void weir_answer_again(const struct weir_flow *f, struct 
 	a->generation = f->generation;
 	a->is_head = !!(f->flags & WEIR_FLOW_HEAD);
 	a->is_close = !!(f->flags & WEIR_FLOW_CLOSE);
+	a->form = (__u8)f->form;
 	a->seq = f->snd_nxt - f->resp_bytes - a->is_close;
 	a->ack = f->rcv_nxt;
 	a->window = ~0u;

@@ -7,13 +7,16 @@
 
 #include "lib/base.h"
 
+/* Adding a word to itself with its halves swapped leaves in the upper half the sum of both halves, with the carry of the lower
+ * half's addition, which is the same one, brought in: end-around carry. */
 static __always_inline __u32 csum_fold16(__u64 sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (__u32)sum;
+	__u32 half;
+
+	sum += sum << 32 | sum >> 32;
+	half = (__u32)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return half >> 16;
 }
 
 static __always_inline __u32 csum_swap(__u32 folded)

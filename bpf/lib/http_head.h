@@ -9,6 +9,7 @@
 #define WEIR_LIB_HTTP_HEAD_H
 
 #include "lib/http_chars.h"
+#include "lib/http_cond.h"
 #include "lib/http_value.h"
 
 /* Names the field whose name is head[name_at .. at) and says how its value is read. */
@@ -31,6 +32,8 @@ static __always_inline void head_field_name(struct weir_scratch *s, struct weir_
 	case 6:
 		if ((first & 0xffffffffffffULL) == W('e', 'x', 'p', 'e', 'c', 't', 0, 0))
 			head_miss(r, WEIR_MISS_EXPECT);
+		else if ((first & 0xffffffffffffULL) == W('p', 'r', 'a', 'g', 'm', 'a', 0, 0))
+			r->asks |= WEIR_ASK_DIRECTIVES;
 		break;
 	case 7:
 		if ((first & 0xffffffffffffffULL) == W('u', 'p', 'g', 'r', 'a', 'd', 'e', 0))
@@ -40,8 +43,18 @@ static __always_inline void head_field_name(struct weir_scratch *s, struct weir_
 	case 13:
 	case 17:
 	case 19:
-		if ((first & 0xffffff) == W('i', 'f', '-', 0, 0, 0, 0, 0))
+		if (bytes == 13 && first == W('i', 'f', '-', 'n', 'o', 'n', 'e', '-') &&
+		    last == W('n', 'e', '-', 'm', 'a', 't', 'c', 'h'))
+			field = FIELD_TAG;
+		else if (bytes == 17 && first == W('i', 'f', '-', 'm', 'o', 'd', 'i', 'f') &&
+			 ((head_word(s, r->name_at + 8) | 0x20) & 0xff) == 'i' &&
+			 last == W('e', 'd', '-', 's', 'i', 'n', 'c', 'e'))
+			field = FIELD_SINCE;
+		else if ((first & 0xffffff) == W('i', 'f', '-', 0, 0, 0, 0, 0))
 			head_miss(r, WEIR_MISS_CONDITIONAL);
+		else if (bytes == 13 && first == W('c', 'a', 'c', 'h', 'e', '-', 'c', 'o') &&
+			 last == W('-', 'c', 'o', 'n', 't', 'r', 'o', 'l'))
+			r->asks |= WEIR_ASK_DIRECTIVES;
 		else if (first == W('a', 'u', 't', 'h', 'o', 'r', 'i', 'z'))
 			head_miss(r, WEIR_MISS_AUTHORIZATION);
 		else if (first == W('t', 'r', 'a', 'n', 's', 'f', 'e', 'r'))
@@ -69,13 +82,18 @@ static __always_inline void head_field_name(struct weir_scratch *s, struct weir_
 	r->token = 0;
 	r->token_bytes = 0;
 	r->was = LIST_START;
-	r->state = field == FIELD_PLAIN ? HEAD_VALUE :
-		   field == FIELD_HOST	? HEAD_HOST :
-					  HEAD_LIST;
+	r->state = HEAD_VALUE;
+	if (field == FIELD_PLAIN)
+		return;
+	if (field & (FIELD_TAG | FIELD_SINCE))
+		head_condition(r, field);
+	else
+		r->state = field == FIELD_HOST ? HEAD_HOST : HEAD_LIST;
 	if (field & r->seen)
-		head_miss(r, field == FIELD_HOST       ? WEIR_MISS_HOST :
-			     field == FIELD_CONNECTION ? WEIR_MISS_CONNECTION :
-							 WEIR_MISS_ENCODING);
+		head_miss(r, field == FIELD_HOST	 ? WEIR_MISS_HOST
+			     : field == FIELD_CONNECTION ? WEIR_MISS_CONNECTION
+			     : field == FIELD_ENCODING	 ? WEIR_MISS_ENCODING
+							 : WEIR_MISS_CONDITIONAL);
 	if (field == FIELD_HOST && (field & r->seen))
 		r->state = HEAD_VALUE;
 	r->seen |= field;
@@ -161,9 +179,9 @@ static __always_inline long head_target(struct weir_scratch *s, struct weir_req 
 		if ((w & 0xff) == '/' || (w & 0xff) == '.')
 			return head_stop(r, r->at < r->end ? WEIR_MISS_TARGET :
 							     WEIR_MISS_INCOMPLETE);
-		r->at += head_run(w, CHAR_RUN);
+		r->at += head_run_to(w, CHAR_RUN, ' ', '/');
 	} else {
-		k = head_run(head_word(s, r->at), r->in_query ? CHAR_QUERY : CHAR_RUN);
+		k = head_run_to(head_word(s, r->at), r->in_query ? CHAR_QUERY : CHAR_RUN, ' ', r->in_query ? ' ' : '/');
 		if (!k || !n)
 			return head_stop(r, WEIR_MISS_TARGET);
 		r->at += k;
@@ -190,11 +208,6 @@ static __always_inline long head_name_start(struct weir_scratch *s, struct weir_
 	return 0;
 }
 
-struct head_ctx {
-	struct weir_scratch *s;
-	__u32 start;
-};
-
 /* CRLF ends the head; anything else begins a field name. */
 static __always_inline long head_line(struct weir_scratch *s, struct weir_req *r)
 {
@@ -213,9 +226,15 @@ static __always_inline long head_line(struct weir_scratch *s, struct weir_req *r
 
 static __always_inline long head_name(struct weir_scratch *s, struct weir_req *r)
 {
-	__u32 run = head_run(head_word(s, r->at), CHAR_TOKEN);
+	__u32 run, i;
 
-	r->at += run;
+#pragma clang loop unroll(full)
+	for (i = 0; i < 3; i++) {
+		run = head_run_to(head_word(s, r->at), CHAR_TOKEN, ':', ':');
+		r->at += run;
+		if (run < 8)
+			break;
+	}
 	if (run == 8)
 		return 0;
 	if (r->at >= r->end)
@@ -227,45 +246,33 @@ static __always_inline long head_name(struct weir_scratch *s, struct weir_req *r
 	return 0;
 }
 
-/* One step. States that usually follow each other are tried in that order, so that a short request takes
- * few steps. */
+/* One step, mostly one line: its name, the beginning of its value, and what begins behind it. */
 static long head_step(__u64 index, struct head_ctx *c)
 {
 	struct weir_scratch *s = c->s;
 	struct weir_req *r = &s->req;
-	long stop;
+	long stop = 0;
 
 	(void)index;
 	if (r->at >= r->end)
 		return head_stop(r, WEIR_MISS_INCOMPLETE);
-	if (r->state == HEAD_VALUE) {
-		stop = head_value(s, r);
-		if (stop || r->state != HEAD_LINE || r->at >= r->end)
-			return stop;
-	}
 	if (r->state == HEAD_METHOD) {
 		stop = head_method(s, r, c->start);
-		if (stop || r->state != HEAD_TARGET || r->at >= r->end)
-			return stop;
-	}
-	if (r->state == HEAD_TARGET) {
-		stop = head_target(s, r);
-		if (stop || r->state != HEAD_LINE || r->at >= r->end)
-			return stop;
-	}
-	if (r->state == HEAD_LINE) {
-		stop = head_line(s, r);
 		if (stop || r->at >= r->end)
 			return stop;
 	}
-	if (r->state == HEAD_NAME)
-		return head_name(s, r);
-	if (r->state == HEAD_HOST)
+	if (r->state == HEAD_TARGET)
+		stop = head_target(s, r);
+	else if (r->state == HEAD_NAME)
+		stop = head_name(s, r);
+	if (stop || r->at >= r->end)
+		return stop;
+	if (r->state == HEAD_VALUE)
+		stop = head_value(s, r);
+	else if (r->state == HEAD_HOST)
 		stop = head_host(s, r);
 	else if (r->state == HEAD_LIST)
-		return head_list(r, s->head[r->at & HEAD_MASK]);
-	else
-		return 0;
+		stop = head_list(s, r);
 	if (stop || r->state != HEAD_LINE || r->at >= r->end)
 		return stop;
 	return head_line(s, r);
@@ -296,6 +303,10 @@ static __always_inline void weir_head_parse(struct weir_scratch *s)
 		head_miss(r, WEIR_MISS_HOST);
 	if (r->is_http10 && !r->wants_keepalive)
 		r->wants_close = 1;
+	if (r->seen & FIELD_ENCODING)
+		head_codings_end(r);
+	if (unlikely(r->asks & WEIR_ASK_CONDITIONS) && !r->miss)
+		head_conditions(&c);
 }
 
 #endif

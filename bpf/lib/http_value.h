@@ -5,24 +5,36 @@
 
 #include "lib/http_chars.h"
 
-/* Value bytes that decide nothing: eight at a time until a control character. */
+#include "weir/key.h"
+
+#define VALUE_WORDS 4 /* a step */
+
+/* Flags the control characters of eight bytes; the lowest flag is exact. */
+static __always_inline __u64 head_controls(__u64 w)
+{
+	__u64 del = w ^ BYTES(0x7f);
+
+	return (((w - BYTES(0x20)) & ~w) | ((del - BYTES(1)) & ~del)) & HIGHS;
+}
+
+/* Value bytes that decide nothing, until a control character. */
 static __always_inline long head_value(struct weir_scratch *s, struct weir_req *r)
 {
-	const __u64 ones = 0x0101010101010101ULL, highs = 0x8080808080808080ULL;
-	__u64 w = head_word(s, r->at);
-	__u64 del = w ^ 0x7f7f7f7f7f7f7f7fULL;
-	__u64 bad = (w - ones * 0x20) & ~w & highs;
-	__u32 at;
+	__u32 at = r->at, i;
+	__u64 bad = 0;
 
-	bad |= (del - ones) & ~del & highs;
-	if (!bad) {
-		r->at += 8;
-		return 0;
+#pragma clang loop unroll(full)
+	for (i = 0; i < VALUE_WORDS; i++) {
+		bad = head_controls(head_word(s, at));
+		if (bad)
+			break;
+		at += 8;
 	}
-	/* The lowest flagged byte is exact; its index is 7 - the byte of the product's factor. */
-	bad = (bad & -bad) >> 7;
-	at = r->at + (__u32)((bad * 0x0001020304050607ULL) >> 56);
+	if (bad)
+		at += head_first(bad);
 	r->at = at;
+	if (!bad)
+		return 0;
 	if (at + 1 >= r->end)
 		return head_stop(r, WEIR_MISS_INCOMPLETE);
 	if ((head_word(s, at) & 0xffff) != W('\r', '\n', 0, 0, 0, 0, 0, 0))
@@ -60,7 +72,7 @@ static __always_inline long head_literal(struct weir_req *r, __u8 c)
 static __always_inline __u32 head_host_run(struct weir_scratch *s, struct weir_req *r)
 {
 	__u64 w = head_word(s, r->at);
-	__u32 n = r->host_bytes, run = head_run(w, CHAR_HOST);
+	__u32 n = r->host_bytes, run = head_run_to(w, CHAR_HOST, ':', '\r');
 
 	if (!run || n + run > WEIR_HOST_MAX)
 		return 0;
@@ -69,6 +81,30 @@ static __always_inline __u32 head_host_run(struct weir_scratch *s, struct weir_r
 	opaque(n);
 	*(__u64 *)(r->host + (n & (WEIR_HOST_MAX - 1))) = w | LOWER8;
 	return run;
+}
+
+/* The colon and the port behind it, which ends the field. */
+static __always_inline long head_port(struct weir_scratch *s, struct weir_req *r)
+{
+	__u64 w = head_word(s, r->at + 1);
+	__u32 port = 0, digits = 0, i;
+
+#pragma clang loop unroll(full)
+	for (i = 0; i < 5; i++) {
+		if (!head_is_digit(w & 0xff))
+			break;
+		port = port * 10 + (w & 0xff) - '0';
+		w >>= 8;
+		digits++;
+	}
+	r->at += 1 + digits;
+	if (r->at < r->end && (!digits || port > 65535))
+		return head_stop(r, WEIR_MISS_HOST);
+	if (head_line_end(s, r)) {
+		r->has_host = 1;
+		return 0;
+	}
+	return head_stop(r, r->at + 1 >= r->end ? WEIR_MISS_INCOMPLETE : WEIR_MISS_HOST);
 }
 
 /* Some bytes of Host: name[:port], stored in lower case; the port is the endpoint's affair. */
@@ -102,89 +138,190 @@ static __always_inline long head_host(struct weir_scratch *s, struct weir_req *r
 	}
 	if (r->at >= r->end)
 		return head_stop(r, WEIR_MISS_INCOMPLETE);
-	if (c == ':' && n && r->was != LIST_SPACE && r->was != LIST_BRACKET) {
-		r->at++;
-		r->was = LIST_SPACE; /* digits of the port follow, one at least */
-		if (r->at >= r->end)
-			return head_stop(r, WEIR_MISS_INCOMPLETE);
-		return head_is_digit(head_word(s, r->at) & 0xff) ? 0 :
-								   head_stop(r, WEIR_MISS_HOST);
-	}
-	if (r->was == LIST_SPACE) {
-		r->at++;
-		r->token = r->token * 10 + (c - '0');
-		r->token_bytes++;
-		return head_is_digit(c) && r->token_bytes <= 5 && r->token <= 65535 ?
-			       0 :
-			       head_stop(r, WEIR_MISS_HOST);
-	}
+	if (c == ':' && n && r->was != LIST_BRACKET)
+		return head_port(s, r);
 	if (r->was == LIST_BRACKET || (c == '[' && !n))
 		return head_literal(r, c);
 	return head_stop(r, WEIR_MISS_HOST);
 }
 
-static __always_inline void head_token_end(struct weir_req *r)
+/* Takes note of a coding of Accept-Encoding. One that is named twice must have the same weight. */
+static __always_inline void head_coding(struct weir_req *r, __u64 t, __u32 n, __u16 weight)
+{
+	__u32 place = 4;
+	__u8 bit;
+
+	if (n == 2 && t == W('b', 'r', 0, 0, 0, 0, 0, 0)) {
+		bit = WEIR_ENCODING_BR;
+		place = 0;
+	} else if (n == 4 && t == W('z', 's', 't', 'd', 0, 0, 0, 0)) {
+		bit = WEIR_ENCODING_ZSTD;
+		place = 1;
+	} else if ((n == 4 && t == W('g', 'z', 'i', 'p', 0, 0, 0, 0)) ||
+		   (n == 6 && t == W('x', '-', 'g', 'z', 'i', 'p', 0, 0))) { /* RFC 9110 8.4.1.3 */
+		bit = WEIR_ENCODING_GZIP;
+		place = 2;
+	} else if (n == 7 && t == W('d', 'e', 'f', 'l', 'a', 't', 'e', 0)) {
+		bit = WEIR_ENCODING_DEFLATE;
+		place = 3;
+	} else if (n == 1 && t == '*') {
+		bit = WEIR_ENCODING_ANY;
+	} else if (n == 8 && t == W('i', 'd', 'e', 'n', 't', 'i', 't', 'y')) {
+		bit = 0;
+	} else {
+		return; /* nothing that a pool offers */
+	}
+	if (place == 4) {
+		if (!weight) /* what has no coding is refused */
+			head_miss(r, WEIR_MISS_ENCODING);
+		if (r->weights[4] < weight + 1)
+			r->weights[4] = weight + 1;
+		r->named |= bit;
+		return;
+	}
+	if (r->named & bit && r->weights[place] != weight + 1)
+		head_miss(r, WEIR_MISS_ENCODING);
+	r->weights[place] = weight + 1;
+	r->named |= bit;
+	if (weight)
+		r->encodings |= bit;
+}
+
+/* Weights are plain if they prefer nothing against our own order, or a set of codings would not say what is chosen. */
+static __always_inline void head_codings_end(struct weir_req *r)
+{
+	__u32 least = 1001, i;
+
+	if (r->named & WEIR_ENCODING_ANY)
+		r->encodings |= (__u8)(((WEIR_ENCODING__COUNT - 1) & ~r->named) * WEIR_ENCODING_ANY);
+	if (!r->has_weights)
+		return;
+#pragma clang loop unroll(full)
+	for (i = 0; i < 5; i++) {
+		if (r->weights[i] <= 1)
+			continue;
+		if (r->weights[i] > least)
+			head_miss(r, WEIR_MISS_ENCODING);
+		least = r->weights[i];
+	}
+}
+
+static __always_inline void head_token_end(struct weir_req *r, __u16 weight)
 {
 	__u32 n = r->token_bytes;
 	__u64 t = r->token;
 
 	if (!n)
 		return;
-	r->token = 0;
 	r->token_bytes = 0;
-	if (r->header == FIELD_CONNECTION) {
-		if (n == 5 && t == 0x636c6f7365ULL) /* close */
-			r->wants_close = 1;
-		else if (n == 10 && t == 0x6b6565702d616c69ULL && r->token_rest == 0x7665) /* keep-alive */
-			r->wants_keepalive = 1;
-		else
-			head_miss(r, WEIR_MISS_CONNECTION);
+	if (r->header == FIELD_ENCODING) {
+		head_coding(r, t, n, weight);
 		return;
 	}
-	if (n == 4 && t == 0x677a6970ULL)
-		r->encodings |= WEIR_ENCODING_GZIP;
-	else if (n == 2 && t == 0x6272ULL)
-		r->encodings |= WEIR_ENCODING_BR;
-	else if (n == 4 && t == 0x7a737464ULL)
-		r->encodings |= WEIR_ENCODING_ZSTD;
-	else if (n == 7 && t == 0x6465666c617465ULL)
-		r->encodings |= WEIR_ENCODING_DEFLATE;
+	if (n == 5 && t == W('c', 'l', 'o', 's', 'e', 0, 0, 0))
+		r->wants_close = 1;
+	else if (n == 10 && t == W('k', 'e', 'e', 'p', '-', 'a', 'l', 'i') &&
+		 r->token_rest == W('v', 'e', 0, 0, 0, 0, 0, 0))
+		r->wants_keepalive = 1;
 	else
-		head_miss(r, WEIR_MISS_ENCODING);
+		head_miss(r, WEIR_MISS_CONNECTION);
 }
 
-/* One byte of a list of tokens: Connection, Accept-Encoding. */
-static __always_inline long head_list(struct weir_req *r, __u8 c)
+/* A list that is not read on. */
+static __always_inline long head_list_bad(struct weir_req *r)
 {
-	if (c == '\r') {
-		head_token_end(r);
-		r->state = HEAD_VALUE;
-		return 0;
-	}
-	r->at++;
-	if (c == ',' || c == ' ') {
-		head_token_end(r);
-		if (c == ',')
-			r->was = LIST_START;
-		else if (r->was == LIST_TOKEN)
-			r->was = LIST_SPACE;
-		return 0;
-	}
-	if (!(head_chars[c] & CHAR_TOKEN) || r->was == LIST_SPACE) {
-		head_miss(r, r->header == FIELD_CONNECTION ? WEIR_MISS_CONNECTION :
-							     WEIR_MISS_ENCODING);
-		r->state = HEAD_VALUE;
-		return 0;
-	}
-	if (c >= 'A' && c <= 'Z')
-		c += 'a' - 'A';
-	r->was = LIST_TOKEN;
-	if (r->token_bytes < 8)
-		r->token = r->token << 8 | c;
-	else
-		r->token_rest = (__u16)(r->token_rest << 8 | c);
-	r->token_bytes++;
+	head_miss(r, r->header == FIELD_CONNECTION ? WEIR_MISS_CONNECTION : WEIR_MISS_ENCODING);
+	r->state = HEAD_VALUE;
 	return 0;
+}
+
+/* "q=" and a qvalue, RFC 9110 12.4.2. */
+static __always_inline long head_weight(struct weir_req *r, __u64 w)
+{
+	__u32 n = 3, scale = 100, weight, i;
+	__u8 first = w >> 16 & 0xff;
+
+	if ((w & 0xff) == ' ') {
+		r->at++;
+		return 0;
+	}
+	if (((w | 0x20) & 0xffff) != W('q', '=', 0, 0, 0, 0, 0, 0) || (first != '0' && first != '1'))
+		return head_list_bad(r);
+	weight = first == '1' ? 1000 : 0;
+	if ((w >> 24 & 0xff) == '.') {
+		n = 4;
+#pragma clang loop unroll(full)
+		for (i = 4; i < 7; i++) {
+			__u8 c = w >> (8 * i) & 0xff;
+
+			if (!head_is_digit(c))
+				break;
+			weight += (c - '0') * scale;
+			scale /= 10;
+			n++;
+		}
+	}
+	if (weight > 1000)
+		return head_list_bad(r);
+	r->at += n;
+	r->was = LIST_TAIL;
+	r->has_weights = 1;
+	head_token_end(r, (__u16)weight);
+	return 0;
+}
+
+/* Up to eight bytes of a token; then what is behind it. */
+static __always_inline long head_list(struct weir_scratch *s, struct weir_req *r)
+{
+	__u64 w = head_word(s, r->at);
+	__u32 run;
+	__u8 c;
+
+	if (r->was == LIST_WEIGHT)
+		return head_weight(r, w);
+	if (r->was == LIST_START || r->was == LIST_TOKEN) {
+		run = head_run_to(w, CHAR_TOKEN, ',', '\r');
+		if (run) {
+			w = weir_key_mask(w | LOWER8, run);
+			if (!r->token_bytes)
+				r->token = w;
+			else if (r->token_bytes == 8)
+				r->token_rest = (__u16)w;
+			r->token_bytes += run;
+			r->was = LIST_TOKEN;
+			r->at += run;
+			if (run == 8)
+				return 0;
+		}
+	}
+	if (r->at >= r->end)
+		return head_stop(r, WEIR_MISS_INCOMPLETE);
+	w = head_word(s, r->at);
+	c = w & 0xff;
+	if (c == '\r') {
+		head_token_end(r, 1000);
+		if (head_line_end(s, r))
+			return 0;
+		return head_stop(r, r->at + 1 >= r->end ? WEIR_MISS_INCOMPLETE : WEIR_MISS_GRAMMAR);
+	}
+	if (c == ',') {
+		head_token_end(r, 1000);
+		r->was = LIST_START;
+		r->at += (w >> 8 & 0xff) == ' ' ? 2 : 1;
+		return 0;
+	}
+	if (c == ' ') {
+		if (r->was == LIST_TOKEN)
+			r->was = LIST_SPACE;
+		r->at++;
+		return 0;
+	}
+	if (c == ';' && r->header == FIELD_ENCODING && r->token_bytes) {
+		r->was = LIST_WEIGHT;
+		r->at++;
+		return 0;
+	}
+	return head_list_bad(r);
 }
 
 #endif

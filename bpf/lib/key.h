@@ -99,7 +99,7 @@ static __always_inline void feed_short(struct weir_sip *h, const __u64 *p, __u32
 }
 
 /* Fills r->digest. */
-static __always_inline void weir_key_of(struct weir_scratch *s, const __u64 secret[2])
+static __always_inline void weir_key_of(struct weir_scratch *s, const __u64 secret[2], __u8 encodings)
 {
 	struct key_feed f = { .s = s };
 	struct weir_req *r = &s->req;
@@ -107,8 +107,8 @@ static __always_inline void weir_key_of(struct weir_scratch *s, const __u64 secr
 	__u32 at;
 
 	weir_sip13_init128(&h, secret);
-	weir_sip13_word(&h, weir_key_first_word(s->pkt.endpoint, r->encodings, (__u16)r->host_bytes,
-						(__u16)r->target_bytes));
+	weir_sip13_word(&h,
+			weir_key_first_word(s->pkt.endpoint, encodings, (__u16)r->host_bytes, (__u16)r->target_bytes));
 	at = r->target_at;
 	if (r->host_bytes <= KEY_SHORT && r->target_bytes <= KEY_SHORT) {
 		opaque(at);

@@ -21,6 +21,7 @@ enum meta_kind {
 #define META_HEAD 1
 #define META_CLOSE 2
 #define META_RESET 4 /* seize without an answer: the client is reset */
+#define META_NOT_MODIFIED 8 /* only from the entry whose generation is in the flow */
 
 struct weir_meta {
 	__u32 magic;

@@ -109,7 +109,7 @@ static __always_inline enum weir_verdict owned_step_back(struct xdp_md *ctx, str
 static __always_inline enum weir_verdict owned_again(struct xdp_md *ctx, struct weir_scratch *s,
 						     struct weir_flow *f)
 {
-	struct weir_answer a = {};
+	struct weir_answer *a = answer_new(s);
 	enum weir_verdict v;
 
 	if (f->retransmits >= AGAIN_MAX) {
@@ -119,19 +119,19 @@ static __always_inline enum weir_verdict owned_again(struct xdp_md *ctx, struct 
 	} else {
 		f->retransmits++;
 	}
-	weir_answer_again(f, &a);
-	a.window = flow_client_window(f, &s->pkt);
-	switch (weir_xdp_answer(ctx, s, f, &a)) {
+	weir_answer_again(f, a);
+	a->window = flow_client_window(f, &s->pkt);
+	switch (weir_xdp_answer(ctx, s, f, a)) {
 	case ANSWER_WRITTEN:
 		return WEIR_VERDICT_HIT_AGAIN;
 	case ANSWER_NO_ROOM:
-		if (weir_meta_put(ctx, &s->pkt, META_AGAIN, answer_flags(&a), a.pool, a.digest))
+		if (weir_meta_put(ctx, &s->pkt, META_AGAIN, answer_flags(a), a->pool, a->digest))
 			return WEIR_VERDICT_HIT_AGAIN_TC;
 		return WEIR_VERDICT_DROP_NO_META;
 	case ANSWER_BROKEN:
 		return WEIR_VERDICT_DROP_RACE;
 	case ANSWER_MISS:
-		if (a.miss == WEIR_MISS_WINDOW) {
+		if (a->miss == WEIR_MISS_WINDOW) {
 			v = owned_step_back(ctx, s, f, WEIR_MISS_WINDOW);
 			return v != WEIR_VERDICT_MORE ? v : WEIR_VERDICT_DROP_EARLY;
 		}
@@ -145,22 +145,22 @@ static __always_inline enum weir_verdict owned_again(struct xdp_md *ctx, struct 
 static __always_inline enum weir_verdict owned_refuse(struct xdp_md *ctx, struct weir_scratch *s,
 						      struct weir_flow *f, __u8 refusal)
 {
-	struct weir_answer a = {};
+	struct weir_answer *a = answer_new(s);
 
-	weir_request_answer(s, f, &a);
-	request_refusal(s, &a, refusal);
-	if (!a.digest[1]) {
+	weir_request_answer(s, f, a);
+	request_refusal(s, a, refusal);
+	if (!a->digest[1]) {
 		weir_count_refusal(s->req.pool, refusal);
 		return owned_reset(ctx, s, f, WEIR_VERDICT_REFUSED_RESET);
 	}
-	switch (weir_xdp_answer(ctx, s, f, &a)) {
+	switch (weir_xdp_answer(ctx, s, f, a)) {
 	case ANSWER_WRITTEN:
-		if (!weir_answer_commit(f, &s->pkt, &a))
+		if (!weir_answer_commit(f, &s->pkt, a))
 			return WEIR_VERDICT_DROP_RACE;
 		weir_count_refusal(s->req.pool, refusal);
 		return WEIR_VERDICT_REFUSED;
 	case ANSWER_NO_ROOM:
-		if (!weir_meta_put(ctx, &s->pkt, META_ANSWER, answer_flags(&a), a.pool, a.digest))
+		if (!weir_meta_put(ctx, &s->pkt, META_ANSWER, answer_flags(a), a->pool, a->digest))
 			return WEIR_VERDICT_DROP_NO_META;
 		weir_count_refusal(s->req.pool, refusal);
 		return WEIR_VERDICT_REFUSED_TC;
@@ -177,32 +177,32 @@ static __always_inline enum weir_verdict owned_request(struct xdp_md *ctx, struc
 						       struct weir_flow *f)
 {
 	struct weir_pool_stats *st;
-	struct weir_answer a = {};
+	struct weir_answer *a = answer_new(s);
 	__u8 refusal;
 
 	weir_request_classify(s);
 	refusal = s->req.is_routed ? weir_queue_refusal(s->req.pool) : WEIR_REFUSAL_NONE;
 	if (s->req.miss || refusal > WEIR_REFUSAL_QUEUE_FULL)
 		goto handover;
-	weir_request_answer(s, f, &a);
+	weir_request_answer(s, f, a);
 	/* A hand-over that has begun is never turned into an answer: the kernel may be making the socket right now. */
-	a.is_write = !(f->flags & WEIR_FLOW_PENDING);
-	switch (weir_xdp_answer(ctx, s, f, &a)) {
+	a->is_write = !(f->flags & WEIR_FLOW_PENDING);
+	switch (weir_xdp_answer(ctx, s, f, a)) {
 	case ANSWER_WRITTEN:
-		if (!a.is_write) {
+		if (!a->is_write) {
 			s->req.miss = WEIR_MISS_PENDING;
 			goto handover;
 		}
-		return weir_answer_commit(f, &s->pkt, &a) ? WEIR_VERDICT_HIT :
+		return weir_answer_commit(f, &s->pkt, a) ? WEIR_VERDICT_HIT :
 							    WEIR_VERDICT_DROP_RACE;
 	case ANSWER_NO_ROOM:
-		if (weir_meta_put(ctx, &s->pkt, META_ANSWER, answer_flags(&a), a.pool, a.digest))
+		if (weir_meta_put(ctx, &s->pkt, META_ANSWER, answer_flags(a), a->pool, a->digest))
 			return WEIR_VERDICT_HIT_TC;
 		return WEIR_VERDICT_DROP_NO_META;
 	case ANSWER_BROKEN:
 		return WEIR_VERDICT_DROP_RACE;
 	default:
-		s->req.miss = (__u8)a.miss;
+		s->req.miss = (__u8)a->miss;
 	}
 	st = weir_stats_of(s->req.pool);
 	if (st)

@@ -93,8 +93,7 @@ static __always_inline void weir_reply_build(struct weir_scratch *s, const struc
 		h->daddr = p->key.client.word[3];
 		h->check = (__u16)~csum_fold16(csum_words(h, sizeof(*h)));
 	}
-	tcp->source = p->key.server_port;
-	tcp->dest = p->key.client_port;
+	*(__u32 *)tcp = (__u32)p->key.client_port << 16 | p->key.server_port; /* little endian */
 	tcp->seq = bpf_htonl(r->seq);
 	tcp->ack_seq = bpf_htonl(r->ack);
 	*((__u32 *)tcp + 3) = bpf_htonl((tcp_bytes / 4) << 28 | (__u32)r->tcp_flags << 16 | r->window);

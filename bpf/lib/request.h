@@ -10,11 +10,15 @@
 #include "lib/queue.h"
 #include "lib/route.h"
 
-static __always_inline bool pool_is_cached(__u32 pool)
+/* Whether the pool has a cache, and then which codings are part of its keys. */
+static __always_inline bool pool_is_cached(__u32 pool, __u8 *ret_encodings)
 {
 	struct weir_pool *p = bpf_map_lookup_elem(&weir_pools, &pool);
 
-	return p && (p->flags & WEIR_POOL_CACHED);
+	if (!p || !(p->flags & WEIR_POOL_CACHED))
+		return false;
+	*ret_encodings = p->encodings;
+	return true;
 }
 
 int weir_request_classify(struct weir_scratch *s);
@@ -26,6 +30,7 @@ __noinline int weir_request_classify(struct weir_scratch *s)
 	struct weir_secrets *sec = weir_secrets_get();
 	struct weir_pkt *p;
 	struct weir_req *r;
+	__u8 encodings = 0;
 
 	if (!s || !sec)
 		return 0;
@@ -48,12 +53,14 @@ __noinline int weir_request_classify(struct weir_scratch *s)
 		head_miss(r, WEIR_MISS_TCP_FLAGS);
 	if (p->has_ip_options)
 		head_miss(r, WEIR_MISS_IP_OPTIONS);
-	if (!r->miss && !pool_is_cached(r->pool))
+	if (!r->miss && !pool_is_cached(r->pool, &encodings))
 		r->miss = WEIR_MISS_POOL_OFF;
+	if (!r->miss && r->encodings & encodings * WEIR_ENCODING_ANY)
+		r->miss = WEIR_MISS_ENCODING;
 	if (!r->miss && !weir_clock_runs(p->now_ns))
 		r->miss = WEIR_MISS_CLOCK;
 	if (!r->miss)
-		weir_key_of(s, sec->cache_key);
+		weir_key_of(s, sec->cache_key, r->encodings & encodings);
 	return 0;
 }
 
@@ -74,6 +81,8 @@ static __always_inline void weir_request_answer(const struct weir_scratch *s, co
 	a->is_head = r->is_head;
 	a->is_close = r->wants_close;
 	a->is_write = 1;
+	a->asks = r->asks;
+	a->refresh = r->is_head || f->flags & WEIR_FLOW_PENDING ? REFRESH_NOT : REFRESH_MAY;
 }
 
 /* Turns the answer into the canned 503 for `refusal`: an entry of pool 0, after which the connection is closed. */
@@ -84,11 +93,14 @@ static __always_inline void request_refusal(const struct weir_scratch *s, struct
 	a->digest[1] = queue_verbosity(s->req.pool);
 	a->pool = 0;
 	a->is_close = 1;
+	a->asks = 0;
+	a->form = WEIR_FORM_WHOLE;
 }
 
 static __always_inline __u8 answer_flags(const struct weir_answer *a)
 {
-	return (a->is_head ? META_HEAD : 0) | (a->is_close ? META_CLOSE : 0);
+	return (a->is_head ? META_HEAD : 0) | (a->is_close ? META_CLOSE : 0) |
+	       (a->form == WEIR_FORM_NOT_MODIFIED ? META_NOT_MODIFIED : 0);
 }
 
 #endif

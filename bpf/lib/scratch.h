@@ -55,6 +55,13 @@ struct weir_pkt {
 #define WEIR_TCP_ACK 0x10
 #define WEIR_TCP_URG 0x20
 
+enum weir_ask {
+	WEIR_ASK_TAG = 1,   /* If-None-Match */
+	WEIR_ASK_SINCE = 2, /* If-Modified-Since */
+	WEIR_ASK_CONDITIONS = WEIR_ASK_TAG | WEIR_ASK_SINCE,
+	WEIR_ASK_DIRECTIVES = 4, /* Cache-Control or Pragma */
+};
+
 /* A parsed request head; offsets into head[]. */
 struct weir_req {
 	__u32 at;	     /* next byte of the parser */
@@ -67,6 +74,9 @@ struct weir_req {
 	__u32 token_bytes;
 	__u64 token;	     /* first bytes of the list token under the cursor, lower case; in Host: the port */
 	__u32 slashes;	     /* path segments counted so far */
+	__u32 tag_at;	     /* value of If-None-Match; once the head is read, its opaque-tag with quotes */
+	__u32 tag_bytes;
+	__u32 since_at; /* value of If-Modified-Since: a date, nothing more is known of it */
 	__u8 state;
 	__u8 miss;	     /* enum weir_miss: first reason why XDP must not answer */
 	__u8 is_head;	     /* method HEAD */
@@ -82,12 +92,34 @@ struct weir_req {
 	__u16 token_rest;    /* the last two bytes behind those */
 	__u16 pool;
 	__u8 is_routed;	     /* pool is a prefix's, not the endpoint's default */
-	__u8 pad[7];
+	__u8 asks;	     /* enum weir_ask: what the entry must be asked before it is sent */
+	__u8 named;	     /* codings that Accept-Encoding names, with weight 0 too, and WEIR_ENCODING_ANY for "*" */
+	__u8 has_weights;
+	__u16 weights[5];    /* thousandths + 1: br, zstd, gzip, deflate, the greater of identity and "*"; 0: not named */
 	/* not cleared for each request */
 	__u16 slash[WEIR_DEPTH_MAX + 3];
 	__u64 digest[2];     /* cache key */
 	__u64 segments[WEIR_DEPTH_MAX + 1];
 	char host[WEIR_HOST_MAX + 8];
+};
+
+/* What an answer is made of. */
+struct weir_answer {
+	__u64 digest[2];
+	__u64 generation; /* required, or 0: whatever is there; then that of the entry */
+	__u32 seq;
+	__u32 ack;
+	__u32 window;	  /* the client's */
+	__u32 room;	  /* of one segment */
+	__u32 bytes;	  /* of the response, after answer_check() */
+	__u32 miss;
+	__u16 pool;
+	__u8 is_head;
+	__u8 is_close;
+	__u8 is_write;	  /* 0: only ask whether it could be answered */
+	__u8 asks;	  /* enum weir_ask of the request in scratch memory; 0 where there is none */
+	__u8 form;	  /* enum weir_form */
+	__u8 refresh;	  /* enum answer_refresh */
 };
 
 #define WEIR_OUT_MAX 128
@@ -100,7 +132,10 @@ struct weir_scratch {
 	__u32 feed_at;	       /* what it is fed: bytes of head[] or of the host */
 	__u32 feed_bytes;
 	__u32 out_bytes;
-	__u32 pad;
+	__u32 age_sum;			   /* of age[], as in cache entries */
+	__u8 age[16];			   /* the Age value of an answer */
+	__u8 conn[16];	       /* the Connection value of its last answer */
+	struct weir_answer answer; /* XDP's: the stack has no room for several */
 	__u8 out[WEIR_OUT_MAX];		   /* headers of the reply */
 	__u8 csum[512 + 8];		   /* a chunk of a large segment */
 	__u8 head[WEIR_HEAD_MAX + 64];	   /* TCP segment, then slack for whole-word reads */

@@ -40,6 +40,12 @@ enum weir_flow_flag {
 	WEIR_FLOW_CLOSE = 128,	 /* the last answer carried our FIN */
 };
 
+/* What an answer is made of. */
+enum weir_form {
+	WEIR_FORM_WHOLE,	/* head and body, or to HEAD the head */
+	WEIR_FORM_NOT_MODIFIED, /* 304 */
+};
+
 /* Value of weir_flows. Sequence numbers in host byte order. */
 struct weir_flow {
 	/* one 8-byte word, changed by compare-and-swap only */
@@ -54,7 +60,7 @@ struct weir_flow {
 	__u32 base_snd;
 	__u32 requests;	/* answered by XDP since the connection began */
 	__u32 snd_iss;	/* snd_una at the beginning: how far back an ACK may be old */
-	__u32 spare;
+	__u32 form;	/* of the last answer: enum weir_form */
 
 	/* the last answer, for the client's retransmission: DESIGN rule 3 */
 	__u32 req_seq;

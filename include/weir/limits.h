@@ -17,12 +17,15 @@
 #define WEIR_DEPTH_MAX 16	/* path segments that a prefix in the kernel's route table may have */
 #define WEIR_URL_MAX 256	/* "host/target" of a cache entry, for people; longer ones are not cached */
 
-#define WEIR_BYTES_S 1536	/* largest response (head and body) of each class of cache entry */
+#define WEIR_BYTES_S 1472 /* largest response (head and body) of each class of cache entry */
 #define WEIR_BYTES_M 4096
 #define WEIR_BYTES_L 16384
 
 #define WEIR_DATE_BYTES 29	/* IMF-fixdate, RFC 9110 5.6.7 */
 #define WEIR_CONN_BYTES 10	/* "keep-alive" or "close     ": the fixed-width Connection value */
+#define WEIR_AGE_BYTES 10	/* delta-seconds with leading zeros, RFC 9111 1.2.2: 1*DIGIT */
+#define WEIR_ETAG_BYTES 64	/* largest opaque-tag, with its quotes, that XDP compares */
+#define WEIR_COND_BYTES 384	/* largest head of a 304 in a cache entry */
 
 #define WEIR_CLOCK_STALE_MS 2500 /* a clock map older than this serves no hits: Date would be wrong */
 #define WEIR_COOKIE_UNIT_S 64	/* a SYN cookie is valid for one to two of these units */

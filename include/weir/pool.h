@@ -41,7 +41,8 @@ struct weir_pool {
 	__u32 queue_limit; /* requests that may wait; 0: no limit */
 	__u8 refusal;	  /* enum weir_refusal: every request is refused, hits too; NONE: served */
 	__u8 verbosity;	  /* enum weir_verbosity */
-	__u8 pad[2];
+	__u8 encodings;	  /* set of enum weir_encoding: what of Accept-Encoding is part of its cache keys */
+	__u8 pad;
 };
 _Static_assert(sizeof(struct weir_pool) == 56, "weir_pool has no hidden padding");
 
@@ -62,8 +63,10 @@ struct weir_pool_stats {
 	__u64 misses;	 /* plain requests that were looked up and not found */
 	__u64 handovers; /* connections lent to this pool: sockets that came to be */
 	__u64 seizes;	 /* connections taken back from it */
+	__u64 not_modified;		  /* of the hits: 304 */
+	__u64 stale;			  /* of the hits: while another request went up to refresh the entry */
 	__u64 refused[WEIR_REFUSAL__MAX]; /* by enum weir_refusal */
 };
-_Static_assert(sizeof(struct weir_pool_stats) == 40 + 8 * WEIR_REFUSAL__MAX, "weir_pool_stats has no hidden padding");
+_Static_assert(sizeof(struct weir_pool_stats) == 56 + 8 * WEIR_REFUSAL__MAX, "weir_pool_stats has no hidden padding");
 
 #endif

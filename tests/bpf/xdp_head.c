@@ -14,6 +14,7 @@ PROG_TESTS(xdp_head);
 #define PLAIN WEIR_MISS_NOT_CACHED
 #define LINE "GET / HTTP/1.1\r\n"
 #define H "Host: a.example\r\n"
+#define TAG62 "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define END "\r\n"
 
 static struct packet client;
@@ -224,15 +225,15 @@ Test(xdp_head, each_deciding_field_counts_in_any_case)
 		{ "Authorization: Basic eDp5", WEIR_MISS_AUTHORIZATION },
 		{ "Range: bytes=0-1", WEIR_MISS_RANGE },
 		{ "If-Match: *", WEIR_MISS_CONDITIONAL },
-		{ "If-None-Match: \"a\"", WEIR_MISS_CONDITIONAL },
-		{ "If-Modified-Since: " DATE, WEIR_MISS_CONDITIONAL },
+		{ "If-None-Match: *", WEIR_MISS_CONDITIONAL },
+		{ "If-Modified-Since: yesterday", WEIR_MISS_CONDITIONAL },
 		{ "If-Unmodified-Since: " DATE, WEIR_MISS_CONDITIONAL },
 		{ "If-Range: \"a\"", WEIR_MISS_CONDITIONAL },
 		{ "Expect: 100-continue", WEIR_MISS_EXPECT },
 		{ "Upgrade: websocket", WEIR_MISS_UPGRADE },
 		{ "HTTP2-Settings: AAMAAABk", WEIR_MISS_UPGRADE },
 		{ "Connection: upgrade", WEIR_MISS_CONNECTION },
-		{ "Accept-Encoding: identity", WEIR_MISS_ENCODING },
+		{ "Accept-Encoding: identity;q=0", WEIR_MISS_ENCODING },
 	};
 	char text[256], field[128];
 	unsigned style;
@@ -277,22 +278,75 @@ Test(xdp_head, connection_is_close_or_keep_alive_or_a_workers)
 	expect_rows(rows, ARRAY_SIZE(rows));
 }
 
-Test(xdp_head, accept_encoding_is_a_plain_list_or_a_workers)
+Test(xdp_head, condition_is_one_entity_tag_or_one_date_or_a_workers)
+{
+	static const struct row rows[] = {
+		PLAIN_ROW(LINE H "If-None-Match: \"a\"\r\n" END), PLAIN_ROW(LINE H "if-none-match:W/\"\"\r\n" END),
+		PLAIN_ROW(LINE H "If-None-Match: \"!#,;\xc3\xa4~\"\r\n" END),
+		PLAIN_ROW(LINE "If-None-Match: \"" TAG62 "\"\r\n" H END),
+		PLAIN_ROW(LINE H "If-Modified-Since: " DATE "\r\n" END),
+		PLAIN_ROW(LINE H "If-Modified-Since:" DATE "\r\n" END),
+		PLAIN_ROW(LINE H "If-Modified-Since: x\r\nIf-None-Match: \"a\"\r\n" END),
+		PLAIN_ROW(LINE H "Cache-Control: max-age=0\r\nPragma: no-cache\r\n" END),
+		ROW(LINE H "If-None-Match: \"a\", \"b\"\r\n" END, CONDITIONAL),
+		/* no conditions at all, but their names begin like those of some */
+		ROW(LINE H "If-Modifyed-Since: " DATE "\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-None-ane-Match: \"a\"\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-None-Match: \"a\",\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-None-Match: \"a\" \r\n" END, CONDITIONAL),
+		ROW(LINE H "If-None-Match: \"a b\"\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-None-Match: \"a\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-None-Match: a\"\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-None-Match: \"\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-None-Match: w/\"a\"\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-None-Match: W/a\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-None-Match:\r\n" END, CONDITIONAL), ROW(LINE H "If-None-Match: *\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-None-Match: \"" TAG62 "x\"\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-None-Match: \"" TAG62 TAG62 "\"\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-None-Match: \"a\"\r\nIf-None-Match: \"a\"\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-Modified-Since: " DATE " \r\n" END, CONDITIONAL),
+		ROW(LINE H "If-Modified-Since: Sunday, 06-Nov-94 08:49:37 GMT\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-Modified-Since: Sun Nov  6 08:49:37 1994\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-Modified-Since: x\r\nA: 7890123456789012345678\r\n" END, CONDITIONAL),
+		ROW(LINE H "If-Modified-Since: " DATE "\r\nIf-Modified-Since: " DATE "\r\n" END, CONDITIONAL),
+	};
+
+	expect_rows(rows, ARRAY_SIZE(rows));
+}
+
+Test(xdp_head, accept_encoding_is_a_list_with_weights_or_a_workers)
 {
 	static const struct row rows[] = {
 		PLAIN_ROW(LINE H "Accept-Encoding: gzip, deflate, br, zstd\r\n" END),
 		PLAIN_ROW(LINE H "Accept-Encoding:\r\n" END),
 		PLAIN_ROW(LINE H "Accept-Encoding: GZip,BR\r\n" END),
 		PLAIN_ROW(LINE H "accept-encoding:gzip,gzip\r\n" END),
-		ROW(LINE H "Accept-Encoding: gzip;q=1.0\r\n" END, ENCODING),
-		ROW(LINE H "Accept-Encoding: gzip;q=0\r\n" END, ENCODING),
+		PLAIN_ROW(LINE H "Accept-Encoding: gzip;q=1.0\r\n" END),
+		PLAIN_ROW(LINE H "Accept-Encoding: gzip;q=0\r\n" END),
+		PLAIN_ROW(LINE H "Accept-Encoding: gzip, zstd, br, deflate, *;q=0.001\r\n" END),
 		ROW(LINE H "Accept-Encoding: *\r\n" END, ENCODING),
-		ROW(LINE H "Accept-Encoding: identity\r\n" END, ENCODING),
-		ROW(LINE H "Accept-Encoding: x-gzip\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: gzip, br;q=0.9\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: gzip, gzip;q=0.9\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: gzip;q=0.9, identity\r\n" END, ENCODING),
+		PLAIN_ROW(LINE H "Accept-Encoding: identity\r\n" END),
+		PLAIN_ROW(LINE H "Accept-Encoding: x-gzip, compress, b, xxdeflate, aaaaaaaaaaaaaaaaaaaaa\r\n" END),
+		ROW(LINE H "Accept-Encoding: gzip;q=1.0, *;q=0.5\r\n" END, ENCODING),
+		PLAIN_ROW(LINE H "Accept-Encoding: gzip;q=1.0,deflate;q=0.6,identity;q=0.3\r\n" END),
+		PLAIN_ROW(LINE H "Accept-Encoding: br ; Q=0. , gzip; q=1.000 ,identity;q=0.001\r\n" END),
 		ROW(LINE H "Accept-Encoding: gzip br\r\n" END, ENCODING),
-		ROW(LINE H "Accept-Encoding: compress\r\n" END, ENCODING),
-		ROW(LINE H "Accept-Encoding: b\r\n" END, ENCODING),
-		ROW(LINE H "Accept-Encoding: xxdeflate\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: *;q=0\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: gzip, identity;q=0.000\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: gzip;q=1.001\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: gzip;q=0.0001\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: gzip;q=2\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: gzip;q=\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: gzip;q= 1\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: gzip;x=1\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: gzip;q=1;q=1\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: gzip;q=1 br\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: gzip;\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: ;q=1\r\n" END, ENCODING),
+		ROW(LINE H "Accept-Encoding: \"gzip\"\r\n" END, ENCODING),
 		ROW(LINE H "Accept-Encoding: br\r\nAccept-Encoding: gzip\r\n" END, ENCODING),
 	};
 

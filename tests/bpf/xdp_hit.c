@@ -263,7 +263,7 @@ Test(xdp_hit, torn_entry_is_not_served)
 /* A worker can write what it likes into its own pool's entries. */
 Test(xdp_hit, entry_with_impossible_sizes_is_harmless)
 {
-	struct packet c = prog_connect(0, 1460);
+	struct packet c = prog_connect(0, 65475);
 	struct prog_entry e = { .body_bytes = 50 };
 	struct weir_entry_l value;
 	struct prog_result r;
@@ -271,17 +271,17 @@ Test(xdp_hit, entry_with_impossible_sizes_is_harmless)
 
 	prog_publish(&e);
 	cr_assert(prog_entry_get(&e, &value));
-	value.head.body_bytes = WEIR_BYTES_S;
+	value.head.body_bytes = WEIR_BYTES_S; /* fits the segment, not the entry */
 	prog_entry_put(&e, &value);
 	prog_run(&p, &r);
 	assert_miss(&r, WEIR_MISS_TORN);
 	value.head.body_bytes = 0;
-	value.head.head_bytes = 0;
+	value.head.whole.bytes = 0;
 	prog_entry_put(&e, &value);
 	prog_run(&p, &r);
 	cr_assert_neq(r.verdict, WEIR_VERDICT_HIT);
-	value.head.head_bytes = (uint32_t)prog_head_bytes(&e);
-	value.head.date_off = 0xfff0;
+	value.head.whole.bytes = (uint32_t)prog_head_bytes(&e);
+	value.head.whole.date_off = 0xfff0;
 	prog_entry_put(&e, &value);
 	prog_run(&p, &r);
 	cr_assert_neq(r.verdict, WEIR_VERDICT_HIT);

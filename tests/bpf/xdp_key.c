@@ -154,3 +154,65 @@ Test(xdp_key, entry_of_every_encoding_set_is_found)
 		prog_withdraw(&entry);
 	}
 }
+
+/* What the pool's responses do not depend on is no part of its keys. */
+Test(xdp_key, codings_that_the_pool_does_not_offer_share_an_entry)
+{
+	struct prog_entry entry = { .body_bytes = 5 }, gzip = { .body_bytes = 6, .encodings = WEIR_ENCODING_GZIP };
+	static const struct {
+		const char *codings;
+		bool is_gzip;
+	} rows[] = {
+		{ "", false },
+		{ "br", false },
+		{ "br, zstd;q=0.5, deflate;q=0.5", false },
+		{ "gzip;q=0, br", false },
+		{ "gzip;q=0, *", false },
+		{ "gzip", true },
+		{ "gzip;q=1.0, *;q=0.5", true },
+		{ "deflate, gzip, br, zstd", true },
+	};
+	struct weir_pool pool = prog_pool(POOL_A);
+	struct weir_flow fresh;
+	struct prog_result r;
+	uint32_t id = POOL_A;
+	char text[256];
+	size_t i;
+
+	pool.encodings = WEIR_ENCODING_GZIP;
+	prog_put(prog.pools, &id, &pool);
+	client = prog_connect(0, 1460);
+	cr_assert(prog_flow(&client, &fresh));
+	prog_publish(&entry);
+	prog_publish(&gzip);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct packet p;
+
+		sprintf(text, "GET " TARGET " HTTP/1.1\r\nHost: " HOST "\r\nAccept-Encoding: %s\r\n\r\n",
+			rows[i].codings);
+		p = prog_request(&client, text);
+		prog_run(&p, &r);
+		assert_verdict(&r, WEIR_VERDICT_HIT);
+		prog_assert_response(&r, rows[i].is_gzip ? &gzip : &entry, false, false);
+		prog_flow_put(&client, &fresh);
+	}
+}
+
+/* A client that accepts by "*" what the pool offers: what it prefers is a worker's to say. */
+Test(xdp_key, codings_that_only_an_asterisk_stands_for_are_a_workers)
+{
+	struct prog_entry entry = { .body_bytes = 5 };
+	struct weir_pool pool = prog_pool(POOL_A);
+	struct prog_result r;
+	uint32_t id = POOL_A;
+	struct packet p;
+
+	pool.encodings = WEIR_ENCODING_BR;
+	prog_put(prog.pools, &id, &pool);
+	client = prog_connect(0, 1460);
+	prog_publish(&entry);
+	p = prog_request(&client, "GET " TARGET " HTTP/1.1\r\nHost: " HOST "\r\nAccept-Encoding: gzip, *;q=0.5\r\n\r\n");
+	prog_run(&p, &r);
+	assert_verdict(&r, WEIR_VERDICT_HANDOVER);
+	assert_miss(&r, WEIR_MISS_ENCODING);
+}

@@ -41,19 +41,70 @@ static struct weir_cache_key key_of(const struct prog_entry *e)
 	return k;
 }
 
-/* Status line and fields; says where the two values are. */
-static size_t make_head(const struct prog_entry *e, const char *date, const char *conn, char *out, uint16_t *ret_date,
-			uint16_t *ret_conn)
-{
-	int n = sprintf(out, "HTTP/1.1 200 OK\r\nServer: %.*s\r\nDate: ", (int)e->fill_date, FILL);
+/* What is in a head at the places that XDP writes. */
+struct values {
+	const char *date;
+	const char *conn;
+	char age[WEIR_AGE_BYTES + 1];
+};
 
-	*ret_date = (uint16_t)n;
-	memcpy(out + n, date, WEIR_DATE_BYTES);
+static struct values placeholders(const struct prog_entry *e)
+{
+	static const char zeros[WEIR_DATE_BYTES];
+
+	return (struct values){ .date = e->is_dated ? OLD_DATE : zeros, .conn = "keep-alive" };
+}
+
+static struct values shown(const struct prog_entry *e, bool is_close)
+{
+	struct values v = { .date = e->is_dated ? OLD_DATE : DATE, .conn = is_close ? "close" : "keep-alive" };
+
+	(void)snprintf(v.age, sizeof(v.age), "%010u", e->shown_age);
+	return v;
+}
+
+static int put_values(const struct prog_entry *e, const struct values *v, char *out, int n, struct weir_cache_head *ret)
+{
+	n += sprintf(out + n, "Date: ");
+	ret->date_off = e->is_dated ? 0 : (uint16_t)n;
+	memcpy(out + n, v->date, WEIR_DATE_BYTES);
 	n += WEIR_DATE_BYTES;
-	n += sprintf(out + n, "\r\nX: %.*s\r\nConnection: ", (int)e->fill_conn, FILL);
-	*ret_conn = (uint16_t)n;
-	n += sprintf(out + n, "%-*s\r\nContent-Length: %5zu\r\nX: %.*s\r\n\r\n", WEIR_CONN_BYTES, conn, e->body_bytes,
-		     (int)e->fill_end, FILL);
+	n += sprintf(out + n, "\r\nX: %.*s\r\n", (int)e->fill_conn, FILL);
+	if (e->has_age) {
+		n += sprintf(out + n, "Age: ");
+		ret->age_off = (uint16_t)n;
+		memcpy(out + n, v->age, WEIR_AGE_BYTES);
+		n += WEIR_AGE_BYTES;
+		n += sprintf(out + n, "\r\n");
+	}
+	if (e->is_conditional)
+		n += sprintf(out + n, "ETag: %s\r\nLast-Modified: %s\r\n", e->etag ? e->etag : ETAG, MODIFIED);
+	n += sprintf(out + n, "Connection: ");
+	ret->conn_off = (uint16_t)n;
+	return n + sprintf(out + n, "%-*s\r\n", WEIR_CONN_BYTES, v->conn);
+}
+
+/* Status line and fields; says where the values are. */
+static size_t make_head(const struct prog_entry *e, const struct values *v, char *out, struct weir_cache_head *ret)
+{
+	int n = sprintf(out, "HTTP/1.1 %u OK\r\nServer: %.*s\r\n", e->status ? e->status : 200, (int)e->fill_date,
+			FILL);
+
+	*ret = (struct weir_cache_head){ .p = out };
+	n = put_values(e, v, out, n, ret);
+	n += sprintf(out + n, "Content-Length: %5zu\r\nX: %.*s\r\n\r\n", e->body_bytes, (int)e->fill_end, FILL);
+	ret->bytes = (uint16_t)n;
+	return (size_t)n;
+}
+
+static size_t make_cond_head(const struct prog_entry *e, const struct values *v, char *out, struct weir_cache_head *ret)
+{
+	int n = sprintf(out, "HTTP/1.1 304 Not Modified\r\nServer: %.*s\r\n", (int)e->fill_date, FILL);
+
+	*ret = (struct weir_cache_head){ .p = out };
+	n = put_values(e, v, out, n, ret);
+	n += sprintf(out + n, "\r\n");
+	ret->bytes = (uint16_t)n;
 	return (size_t)n;
 }
 
@@ -64,21 +115,34 @@ static void make_body(const struct prog_entry *e, char *out)
 
 static enum weir_class build(const struct prog_entry *e, struct weir_entry_l *ret)
 {
-	static const char no_date[WEIR_DATE_BYTES];
-	char head[1024], body[WEIR_BYTES_L];
-	struct weir_cache_image image = { .head = head, .body = body, .body_bytes = (uint32_t)e->body_bytes };
+	char head[1024], cond_head[1024], body[WEIR_BYTES_L];
 	struct weir_cache_key k = key_of(e);
 	struct weir_str host = { e->host, strlen(e->host) }, target = { e->target, strlen(e->target) };
+	struct values v = placeholders(e);
+	struct weir_cache_image image = {
+		.body = body,
+		.body_bytes = e->body_bytes,
+		.status = e->status,
+		.flags = e->flags,
+		.expires_ns = e->expires_ns,
+		.stale_ns = e->stale_ns,
+		.refresh_ms = e->refresh_ms,
+		.born_ns = e->born_ns,
+	};
 	int class;
 
 	if (host.n + target.n > WEIR_URL_MAX)
 		host.n = target.n = 0; /* for people only */
-	image.head_bytes = (uint16_t)make_head(e, no_date, "keep-alive", head, &image.date_off, &image.conn_off);
-	make_body(e, body);
-	class = weir_cache_build(&image, &k, host, target, e->generation, prog_now_ns(), ret);
+	make_head(e, &v, head, &image.head);
+	if (e->is_conditional) {
+		make_cond_head(e, &v, cond_head, &image.not_modified);
+		image.etag = (struct weir_str){ e->etag ? e->etag : ETAG, strlen(e->etag ? e->etag : ETAG) };
+		image.modified = WEIR_STR(MODIFIED);
+	}
+	if (!(e->flags & WEIR_ENTRY_HEAD_ONLY))
+		make_body(e, body);
+	class = weir_cache_build(&image, NULL, &k, host, target, e->generation, prog_now_ns(), ret);
 	cr_assert_geq(class, 0);
-	if (e->expires_ns)
-		ret->head.expires_ns = e->expires_ns;
 	return (enum weir_class)class;
 }
 
@@ -135,8 +199,9 @@ void prog_entry_put(const struct prog_entry *given, const struct weir_entry_l *v
 size_t prog_response(const struct prog_entry *given, bool is_head, bool is_close, char *out)
 {
 	struct prog_entry e = defaults(given);
-	uint16_t date, conn;
-	size_t n = make_head(&e, DATE, is_close ? "close" : "keep-alive", out, &date, &conn);
+	struct values v = shown(&e, is_close);
+	struct weir_cache_head head;
+	size_t n = make_head(&e, &v, out, &head);
 
 	if (is_head)
 		return n;
@@ -144,22 +209,37 @@ size_t prog_response(const struct prog_entry *given, bool is_head, bool is_close
 	return n + e.body_bytes;
 }
 
-void prog_assert_response(const struct prog_result *r, const struct prog_entry *e, bool is_head, bool is_close)
+static void assert_payload(const struct prog_result *r, const char *expected, size_t n)
 {
-	char expected[WEIR_BYTES_L + 1024];
-	size_t n = prog_response(e, is_head, is_close, expected);
-
 	cr_assert_eq(r->reply.payload_bytes, n, "%zu bytes instead of %zu", r->reply.payload_bytes, n);
 	cr_assert_arr_eq(r->reply.payload, expected, n, "got:\n%.*s\nexpected:\n%.*s", (int)n,
 			 (const char *)r->reply.payload, (int)n, expected);
 }
 
+void prog_assert_response(const struct prog_result *r, const struct prog_entry *e, bool is_head, bool is_close)
+{
+	char expected[WEIR_BYTES_L + 1024];
+
+	assert_payload(r, expected, prog_response(e, is_head, is_close, expected));
+}
+
+void prog_assert_not_modified(const struct prog_result *r, const struct prog_entry *given, bool is_close)
+{
+	struct prog_entry e = defaults(given);
+	struct values v = shown(&e, is_close);
+	struct weir_cache_head head;
+	char expected[1024];
+
+	assert_payload(r, expected, make_cond_head(&e, &v, expected, &head));
+}
+
 size_t prog_head_bytes(const struct prog_entry *e)
 {
-	uint16_t date, conn;
-	char head[1024];
+	struct values v = shown(e, false);
+	struct weir_cache_head head;
+	char text[1024];
 
-	return make_head(e, DATE, "", head, &date, &conn);
+	return make_head(e, &v, text, &head);
 }
 
 void prog_entry_size(struct prog_entry *e, size_t bytes)

@@ -25,7 +25,21 @@ struct prog_entry {
 	size_t body_bytes;
 	uint64_t generation;
 	uint64_t expires_ns;
+	uint16_t status; /* 0: 200 */
+	uint8_t flags;	 /* enum weir_entry_flag; without a body the response is HEAD_ONLY */
+	bool is_dated;	 /* the Date is OLD_DATE for ever */
+	bool has_age;	 /* Age counts from born_ns */
+	uint64_t born_ns;
+	unsigned shown_age;  /* what a client is to see of it */
+	bool is_conditional; /* has a 304 with ETAG and MODIFIED, as the response itself has */
+	const char *etag;    /* instead of ETAG */
+	uint64_t stale_ns;
+	uint32_t refresh_ms;
 };
+
+#define OLD_DATE "Sat, 05 Nov 1994 08:00:00 GMT"
+#define MODIFIED "Fri, 04 Nov 1994 10:11:12 GMT"
+#define ETAG "\"65d3-1f\""
 
 /* Keys are made under this secret from now on; that of prog_secrets() before. */
 void prog_cache_secret(const uint64_t secret[2]);
@@ -42,6 +56,9 @@ void prog_entry_put(const struct prog_entry *e, const struct weir_entry_l *value
 
 /* Asserts that the reply's payload is this response. */
 void prog_assert_response(const struct prog_result *r, const struct prog_entry *e, bool is_head, bool is_close);
+
+/* The same for the 304. */
+void prog_assert_not_modified(const struct prog_result *r, const struct prog_entry *e, bool is_close);
 
 /* The response that a client receives, with DATE; returns its length. */
 size_t prog_response(const struct prog_entry *e, bool is_head, bool is_close, char *out);

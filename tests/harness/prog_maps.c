@@ -208,6 +208,7 @@ struct weir_pool prog_pool(uint32_t pool)
 		.first_slot = pool - 1,
 		.slots = 1,
 		.verbosity = WEIR_VERBOSITY_LIMITED,
+		.encodings = WEIR_ENCODING__COUNT - 1,
 	};
 
 	(void)snprintf(p.name, sizeof(p.name), "pool%u", pool);
@@ -374,6 +375,8 @@ struct weir_pool_stats prog_pool_stats(uint32_t pool)
 		sum.misses += values[cpu].misses;
 		sum.handovers += values[cpu].handovers;
 		sum.seizes += values[cpu].seizes;
+		sum.not_modified += values[cpu].not_modified;
+		sum.stale += values[cpu].stale;
 		for (r = 0; r < WEIR_REFUSAL__MAX; r++)
 			sum.refused[r] += values[cpu].refused[r];
 	}

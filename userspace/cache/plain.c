@@ -75,12 +75,49 @@ static bool is_plain_target(struct weir_str target)
 	return true;
 }
 
+/* etagc, RFC 9110 8.8.3. */
+static bool is_tag_char(char c)
+{
+	return (unsigned char)c > 0x20 && c != '"' && c != 0x7f;
+}
+
+bool weir_cache_one_tag(struct weir_str value, struct weir_str *ret_tag)
+{
+	size_t i;
+
+	value = weir_str_trim(value);
+	if (value.n > 2 && value.p[0] == 'W' && value.p[1] == '/') {
+		value.p += 2;
+		value.n -= 2;
+	}
+	if (value.n < 2 || value.n > WEIR_ETAG_BYTES || value.p[0] != '"' || value.p[value.n - 1] != '"')
+		return false;
+	for (i = 1; i + 1 < value.n; i++)
+		if (!is_tag_char(value.p[i]))
+			return false;
+	*ret_tag = value;
+	return true;
+}
+
+/* If-None-Match goes before If-Modified-Since, RFC 9110 13.1.3. */
+static bool has_plain_conditions(const struct weir_request *r)
+{
+	struct weir_str tag;
+
+	if (r->counts[WEIR_FIELD_IF_NONE_MATCH] > 1 || r->counts[WEIR_FIELD_IF_MODIFIED_SINCE] > 1)
+		return false;
+	if (r->counts[WEIR_FIELD_IF_NONE_MATCH] == 1)
+		return weir_cache_one_tag(r->fields[WEIR_FIELD_IF_NONE_MATCH], &tag);
+	return r->counts[WEIR_FIELD_IF_MODIFIED_SINCE] == 0 ||
+	       weir_str_trim(r->fields[WEIR_FIELD_IF_MODIFIED_SINCE]).n == WEIR_DATE_BYTES;
+}
+
 bool weir_cache_is_plain(const struct weir_request *r, uint8_t *ret_encodings)
 {
 	static const enum weir_field deciding[] = {
-		WEIR_FIELD_AUTHORIZATION, WEIR_FIELD_RANGE, WEIR_FIELD_IF_RANGE, WEIR_FIELD_IF_MATCH,
-		WEIR_FIELD_IF_NONE_MATCH, WEIR_FIELD_IF_MODIFIED_SINCE, WEIR_FIELD_IF_UNMODIFIED_SINCE,
-		WEIR_FIELD_EXPECT, WEIR_FIELD_UPGRADE, WEIR_FIELD_CONTENT_LENGTH, WEIR_FIELD_TRANSFER_ENCODING,
+		WEIR_FIELD_AUTHORIZATION,	WEIR_FIELD_RANGE,  WEIR_FIELD_IF_RANGE, WEIR_FIELD_IF_MATCH,
+		WEIR_FIELD_IF_UNMODIFIED_SINCE, WEIR_FIELD_EXPECT, WEIR_FIELD_UPGRADE,	WEIR_FIELD_CONTENT_LENGTH,
+		WEIR_FIELD_TRANSFER_ENCODING,
 	};
 	size_t i;
 
@@ -90,6 +127,6 @@ bool weir_cache_is_plain(const struct weir_request *r, uint8_t *ret_encodings)
 	for (i = 0; i < sizeof(deciding) / sizeof(deciding[0]); i++)
 		if (weir_request_has(r, deciding[i]))
 			return false;
-	return is_plain_host(r->host) && is_plain_target(r->target) &&
+	return is_plain_host(r->host) && is_plain_target(r->target) && has_plain_conditions(r) &&
 	       weir_encoding_classify(r->fields[WEIR_FIELD_ACCEPT_ENCODING], ret_encodings) == 0;
 }

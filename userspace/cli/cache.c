@@ -26,6 +26,16 @@ static void print_rest(const json_t *reply, size_t shown, const char *what)
 		printf("%zu of %s %s; --limit N shows more\n", shown, cmd_number(total), what);
 }
 
+/* How long until a time, which may be null. */
+static const char *until(const json_t *e, const char *key, json_int_t now, const char *otherwise)
+{
+	json_int_t left = cmd_int(e, key) - now;
+
+	if (json_is_null(json_object_get(e, key)))
+		return otherwise;
+	return left <= 0 ? "past" : cmd_duration(left * 1000);
+}
+
 enum cmd_exit cmd_cache_list(const struct cmd_args *args)
 {
 	_cleanup_json_ json_t *reply = cmd_call(args, list_request(args, "cache_list"));
@@ -38,20 +48,21 @@ enum cmd_exit cmd_cache_list(const struct cmd_args *args)
 		return CMD_FAILED;
 	if (args->is_json)
 		return cmd_print_json(reply);
-	t = cmd_text_new(10);
+	t = cmd_text_new(13);
 	rows = json_object_get(reply, "entries");
 	cmd_text_row(t, "URL", "POOL", "ENDPOINT", "ENCODINGS", ">STATUS", ">SIZE", "CLASS", ">HITS", ">AGE",
-		     ">EXPIRES");
+		     ">EXPIRES", ">STALE UNTIL", "ETAG", "LAST MODIFIED");
 	json_array_foreach(rows, i, e) {
-		char status[16];
+		char status[16], class[16];
 
 		snprintf(status, sizeof(status), "%d", (int)cmd_int(e, "status"));
+		snprintf(class, sizeof(class), "%s%s", cmd_get(e, "class"),
+			 json_is_true(json_object_get(e, "head_only")) ? " (head)" : "");
 		cmd_text_row(t, cmd_get(e, "url"), cmd_get(e, "pool"), cmd_get(e, "endpoint"), cmd_get(e, "encodings"),
-			     status, cmd_bytes(cmd_int(e, "size")), cmd_get(e, "class"), cmd_number(cmd_int(e, "hits")),
-			     cmd_duration((now - cmd_int(e, "created")) * 1000),
-			     json_is_null(json_object_get(e, "expires")) ?
-				     "on change" :
-				     cmd_duration((cmd_int(e, "expires") - now) * 1000));
+			     status, cmd_bytes(cmd_int(e, "size")), class, cmd_number(cmd_int(e, "hits")),
+			     cmd_duration((now - cmd_int(e, "created")) * 1000), until(e, "expires", now, "on change"),
+			     until(e, "stale_until", now, "-"), *cmd_get(e, "etag") ? cmd_get(e, "etag") : "-",
+			     *cmd_get(e, "last_modified") ? cmd_get(e, "last_modified") : "-");
 	}
 	cmd_text_print(t, "");
 	print_rest(reply, json_array_size(rows), "entries");

@@ -39,6 +39,8 @@ static void print_kernel(const json_t *k)
 	cmd_text_row(t, "hits", cmd_number(hits));
 	cmd_text_row(t, "misses", cmd_number(misses));
 	cmd_text_row(t, "hit ratio", ratio);
+	cmd_text_row(t, "hits, 304 of them", cmd_number(cmd_int(k, "not_modified")));
+	cmd_text_row(t, "hits, stale of them", cmd_number(cmd_int(k, "stale")));
 	cmd_text_row(t, "bytes of hits", cmd_bytes(cmd_int(k, "hit_bytes")));
 	cmd_text_row(t, "hand-overs to workers", cmd_number(cmd_int(k, "handovers")));
 	cmd_text_row(t, "hand-overs tried again", cmd_number(cmd_int(k, "handover_retries")));

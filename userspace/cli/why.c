@@ -35,13 +35,16 @@ static void print_cached(const json_t *cached)
 			printf("for clients without codings");
 		json_array_foreach(json_object_get(e, "encodings"), j, coding)
 			printf("%s%s", j ? "+" : "for clients with ", json_string_value(coding));
-		printf(": %lld, %s, class %s, %s hits, since %s", (long long)cmd_int(e, "status"),
-		       cmd_bytes(cmd_int(e, "size")), cmd_get(e, "class"), cmd_number(cmd_int(e, "hits")),
-		       cmd_duration(cmd_int(e, "age_ms")));
+		printf(": %lld, %s, class %s%s, %s hits, since %s", (long long)cmd_int(e, "status"),
+		       cmd_bytes(cmd_int(e, "size")), cmd_get(e, "class"),
+		       json_is_true(json_object_get(e, "head_only")) ? " (head only)" : "",
+		       cmd_number(cmd_int(e, "hits")), cmd_duration(cmd_int(e, "age_ms")));
 		if (json_is_null(json_object_get(e, "expires_in_ms")))
 			printf(", until its source changes\n");
 		else if (cmd_int(e, "expires_in_ms") > 0)
 			printf(", expires in %s\n", cmd_duration(cmd_int(e, "expires_in_ms")));
+		else if (json_is_true(json_object_get(e, "stale_ok")))
+			printf(", stale: one request at a time goes up to refresh it\n");
 		else
 			printf(", expired\n");
 	}

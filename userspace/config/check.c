@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "weir/cache.h"
 #include "weir/limits.h"
 
 static const char *where(const struct weir_config *c, int line, const char *option)
@@ -280,6 +281,15 @@ static int check_control(struct weir_config *c, struct weir_conf_report *report)
 		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", *p))
 			*p = '_';
 	return 0;
+}
+
+uint8_t weir_conf_pool_encodings(const struct weir_conf_pool *p)
+{
+	if (p->handler == WEIR_HANDLER_STATIC)
+		return p->files.precompressed || p->files.compress ?
+			       WEIR_ENCODING_BR | WEIR_ENCODING_ZSTD | WEIR_ENCODING_GZIP :
+			       0;
+	return WEIR_ENCODING__COUNT - 1;
 }
 
 int weir_conf_check(struct weir_config *c, struct weir_conf_report *report)

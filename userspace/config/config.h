@@ -81,6 +81,7 @@ struct weir_conf_pool {
 	enum weir_handler handler;
 	uint32_t first_slot;   /* global number of its first slot */
 	bool kernel_cache;     /* publish to the kernel cache, default on */
+	bool cache_status;     /* responses of the kernel cache have a Cache-Status field */
 	unsigned entries[3];   /* kernel cache entries by enum weir_class */
 	unsigned keepalive_ms; /* idle connection in a worker, default 120000 */
 	unsigned header_ms;    /* request head must be complete within, default 120000 */
@@ -246,6 +247,9 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 /* The list of a WORDS parameter. */
 const struct weir_conf_words *weir_param_words(const struct weir_param *p, const void *base);
 const char *weir_attach_name(enum weir_attach a);
+
+/* Which codings of Accept-Encoding the pool's responses may depend on: a set of enum weir_encoding, weir_pool.encodings. */
+uint8_t weir_conf_pool_encodings(const struct weir_conf_pool *p);
 
 /* Parses "scheme://host:port/path/" into everything but pool, id and line. -EINVAL: *ret_why (static) says why. */
 int weir_conf_prefix_parse(const char *text, struct weir_conf_prefix *ret, const char **ret_why);

@@ -244,6 +244,7 @@ static int put_pool(struct weir_dataplane *dp, const struct weir_conf_pool *p)
 		.flags = p->kernel_cache ? WEIR_POOL_CACHED : 0,
 		.first_slot = p->first_slot,
 		.slots = p->slots,
+		.encodings = weir_conf_pool_encodings(p),
 	};
 	uint32_t id = p->id;
 

@@ -46,7 +46,7 @@ static int count_entry(const struct weir_entry *e, enum weir_class c, void *arg)
 
 	(void)c;
 	n->entries++;
-	n->bytes += e->head_bytes + e->body_bytes;
+	n->bytes += e->whole.bytes + e->cond.bytes + (e->flags & WEIR_ENTRY_HEAD_ONLY ? 0 : e->body_bytes);
 	return 0;
 }
 
@@ -117,6 +117,8 @@ int weir_dataplane_pool_stats(struct weir_dataplane *dp, uint16_t pool, struct w
 		s.misses += values[i].misses;
 		s.handovers += values[i].handovers;
 		s.seizes += values[i].seizes;
+		s.not_modified += values[i].not_modified;
+		s.stale += values[i].stale;
 		for (reason = 0; reason < WEIR_REFUSAL__MAX; reason++)
 			s.refused[reason] += values[i].refused[reason];
 	}

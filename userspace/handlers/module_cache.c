@@ -219,12 +219,10 @@ void module_cache_publish(struct weir_exchange *x)
 	const struct weir_response *resp = x->resp;
 	const struct weir_part *body = resp->parts_count > 0 ? resp->parts : NULL;
 	struct weir_cache_image image = {
-		.head = resp->head,
-		.head_bytes = resp->head_bytes,
-		.date_off = resp->date_off,
-		.conn_off = resp->conn_off,
+		.head = { resp->head, resp->head_bytes, resp->date_off, resp->conn_off, 0 },
 		.body = body ? body->mem : "",
-		.body_bytes = body ? (uint32_t)body->bytes : 0,
+		.body_bytes = body ? body->bytes : 0,
+		.flags = WEIR_ENTRY_IGNORE_REQUEST,
 	};
 	struct module_url *url;
 	uint8_t encodings;

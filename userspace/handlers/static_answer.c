@@ -180,28 +180,31 @@ static bool answer_conditions(struct weir_static *s, const struct weir_call *cal
 	return n != 0;
 }
 
-/* Until the file changes, or a better candidate for the alias appears. */
+/* Until the file changes, or a better candidate for the alias appears. Of what is too large for the kernel cache only the
+ * heads: for HEAD, and for who has it already. */
 static void publish(struct weir_static *s, const struct weir_call *call, struct static_file *entry,
 		    const struct static_rep *rep)
 {
+	bool is_whole = rep->body && rep->head_bytes + rep->bytes <= WEIR_BYTES_L;
 	struct weir_cache_image image = {
-		.head = rep->head,
-		.head_bytes = rep->head_bytes,
-		.date_off = rep->marks.date_off,
-		.conn_off = rep->marks.conn_off,
+		.head = { rep->head, rep->head_bytes, rep->marks.date_off, rep->marks.conn_off, 0 },
+		.not_modified = { rep->cond_head, rep->cond_bytes, rep->cond_marks.date_off, rep->cond_marks.conn_off,
+				  0 },
+		.etag = rep->etag,
+		.modified = { rep->modified_text, sizeof(rep->modified_text) },
 		.body = rep->body,
-		.body_bytes = (uint32_t)rep->bytes,
+		.body_bytes = rep->bytes,
+		.flags = WEIR_ENTRY_IGNORE_REQUEST | (is_whole ? 0 : WEIR_ENTRY_HEAD_ONLY),
 	};
 
-	if (rep->body)
-		(void)weir_cache_publish(s->cache, &entry->item, call->req, call->endpoint, &image);
+	(void)weir_cache_publish(s->cache, &entry->item, call->req, call->endpoint, &image);
 }
 
 void weir_static_answer_file(struct weir_static *s, const struct weir_call *call, struct static_file *entry,
 			     struct weir_response *resp)
 {
 	struct static_file *f = entry->target ? entry->target : entry;
-	bool is_final;
+	bool is_final, is_answered;
 	const struct static_rep *rep = weir_static_choose(s, f, call->req, &is_final);
 	const struct choice c = { f, rep };
 
@@ -210,19 +213,16 @@ void weir_static_answer_file(struct weir_static *s, const struct weir_call *call
 		weir_static_file_put(entry);
 		return;
 	}
-	if (has_conditions(call->req) && answer_conditions(s, call, &c, resp)) {
-		/* a page for an error may own the response already */
-		if (resp->release) {
-			weir_static_file_put(entry);
-			return;
-		}
-		resp->owner = entry;
-		resp->release = release_file;
+	is_answered = has_conditions(call->req) && answer_conditions(s, call, &c, resp);
+	/* a page for an error may own the response already */
+	if (resp->release) {
+		weir_static_file_put(entry);
 		return;
 	}
 	resp->owner = entry;
 	resp->release = release_file;
-	answer_whole(resp, call->req, rep);
+	if (!is_answered)
+		answer_whole(resp, call->req, rep);
 	if (is_final && !f->is_private && weir_cache_is_on(s->cache))
 		publish(s, call, entry, rep);
 }

@@ -138,9 +138,14 @@ int weir_cond_check(const struct weir_request *r, struct weir_str etag, int64_t 
 /* Whether Range applies: there is no If-Range, or it matches strongly. */
 bool weir_cond_range_applies(const struct weir_request *r, struct weir_str etag, int64_t modified, int64_t now);
 
-/* Accept-Encoding as the kernel side classifies it: a list of plain codings becomes a set of enum weir_encoding.
- * -EINVAL: has weights, '*', or a coding that has no bit; such a request is never answered by the kernel. */
+/* Accept-Encoding as the kernel side classifies it: the set of enum weir_encoding that the client accepts, and those that
+ * only its "*" stands for, times WEIR_ENCODING_ANY. -EINVAL: malformed; or what has no coding is refused ("identity;q=0",
+ * "*;q=0"); or weights prefer something against our own order: br, zstd, gzip, deflate, identity. Such a request is never
+ * answered by the kernel. Whoever chooses by weight and, among equals, by this order, chooses the same for every request
+ * with the same set. */
 int weir_encoding_classify(struct weir_str value, uint8_t *ret_set);
+/* enum weir_encoding of a coding's name; 0: it has no bit. */
+uint8_t weir_encoding_bit(struct weir_str name);
 
 /* Content codings that responses are made in; the order is the server's preference among equals. */
 enum weir_coding {

@@ -16,7 +16,7 @@ struct url {
 	char text[WEIR_URL_MAX + 1];
 	const char *pool;
 	unsigned status;
-	uint32_t bytes;
+	uint64_t bytes;
 };
 
 struct urls {
@@ -50,7 +50,7 @@ static int note_url(const struct weir_entry *e, enum weir_class c, void *arg)
 	for (; i > 0 && u->rows[i - 1].hits < e->hits; i--)
 		u->rows[i] = u->rows[i - 1];
 	u->rows[i] = (struct url){ .hits = e->hits, .pool = u->pool, .status = e->status };
-	u->rows[i].bytes = e->head_bytes + e->body_bytes;
+	u->rows[i].bytes = e->whole.bytes + e->object_bytes;
 	memcpy(u->rows[i].text, e->url, bytes);
 	return 0;
 }

@@ -58,7 +58,15 @@ static void find_variant(const struct sup *s, const struct weir_entry *e, char *
 /* Whole seconds from `now_ns` to `then_ns`, negative when that was before. */
 static json_int_t since_s(uint64_t then_ns, uint64_t now_ns)
 {
-	return (json_int_t)(then_ns - now_ns) / 1000000000;
+	json_int_t ns = (json_int_t)(then_ns - now_ns);
+
+	return ns / 1000000000 - (ns % 1000000000 < 0);
+}
+
+/* Seconds since 1970 of a time of the kernel's, or null. */
+static json_t *at(const struct list *l, uint64_t then_ns, bool is_null)
+{
+	return is_null ? json_null() : json_integer(l->now_s + since_s(then_ns, l->now_ns));
 }
 
 static int list_entry(const struct weir_entry *e, enum weir_class c, void *arg)
@@ -72,15 +80,19 @@ static int list_entry(const struct weir_entry *e, enum weir_class c, void *arg)
 	if (l->total++ >= l->limit)
 		return 0;
 	find_variant(l->s, e, codings, sizeof(codings), &endpoint);
-	json_array_append_new(l->rows,
-			      json_pack("{s:s%, s:s, s:s, s:s, s:i, s:I, s:s, s:I, s:I, s:o}", "url", e->url,
-					(size_t)MIN(e->url_bytes, WEIR_URL_MAX), "pool", l->pool->name, "endpoint",
-					endpoint, "encodings", codings, "status", (int)e->status, "size",
-					(json_int_t)e->head_bytes + e->body_bytes, "class", classes[c], "hits",
-					(json_int_t)e->hits, "created", created, "expires",
-					e->expires_ns == UINT64_MAX ?
-						json_null() :
-						json_integer(l->now_s + since_s(e->expires_ns, l->now_ns))));
+	json_array_append_new(
+		l->rows,
+		json_pack("{s:s%, s:s, s:s, s:s, s:i, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:s%, s:s%, s:b, s:b}", "url",
+			  e->url, (size_t)MIN(e->url_bytes, WEIR_URL_MAX), "pool", l->pool->name, "endpoint", endpoint,
+			  "encodings", codings, "status", (int)e->status, "size",
+			  (json_int_t)(e->whole.bytes + e->object_bytes), "class", classes[c], "hits",
+			  (json_int_t)e->hits, "created", created, "expires",
+			  at(l, e->expires_ns, e->expires_ns == UINT64_MAX), "stale_until",
+			  at(l, e->stale_ns, e->stale_ns <= e->expires_ns), "age",
+			  e->whole.age_off ? json_integer(since_s(l->now_ns, e->born_ns)) : json_null(), "etag",
+			  e->etag, (size_t)MIN(e->etag_bytes, WEIR_ETAG_BYTES), "last_modified", e->modified,
+			  e->modified[0] ? (size_t)WEIR_DATE_BYTES : (size_t)0, "head_only",
+			  (e->flags & WEIR_ENTRY_HEAD_ONLY) != 0, "conditional", e->cond.bytes != 0));
 	return 0;
 }
 

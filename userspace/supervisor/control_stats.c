@@ -49,6 +49,8 @@ static json_t *kernel(const struct weir_dataplane_stats *k, const struct weir_po
 
 	set_count(j, "hits", sum->hits);
 	set_count(j, "hit_bytes", sum->hit_bytes);
+	set_count(j, "not_modified", sum->not_modified);
+	set_count(j, "stale", sum->stale);
 	set_count(j, "misses", sum->misses);
 	set_count(j, "handovers", sum->handovers);
 	attempts = k->verdicts[WEIR_VERDICT_TC_ASSIGNED] + k->verdicts[WEIR_VERDICT_TC_WAIT] +
@@ -137,6 +139,8 @@ static json_t *pool(const struct sup *s, const struct weir_conf_pool *p, const s
 	}
 	set_count(j, "hits", k->hits);
 	set_count(j, "hit_bytes", k->hit_bytes);
+	set_count(j, "not_modified", k->not_modified);
+	set_count(j, "stale", k->stale);
 	set_count(j, "misses", k->misses);
 	set_count(j, "handovers", k->handovers);
 	set_count(j, "seizes", k->seizes);
@@ -167,6 +171,8 @@ json_t *sup_control_stats(struct sup *s, const json_t *request)
 		sum.misses += one.misses;
 		sum.handovers += one.handovers;
 		sum.seizes += one.seizes;
+		sum.not_modified += one.not_modified;
+		sum.stale += one.stale;
 		json_object_set_new(pools, p->name, pool(s, p, &one));
 	}
 	return json_pack("{s:b, s:s, s:b, s:o, s:o}", "ok", 1, "instance", s->config->name, "attached", s->dp != NULL,

@@ -105,19 +105,22 @@ static void add_entry(json_t *cached, const struct weir_conf_listen *l, unsigned
 	for (b = 0; b < ARRAY_SIZE(names); b++)
 		if (set & 1U << b)
 			json_array_append_new(codings, json_string(names[b]));
-	json_array_append_new(
-		cached, json_pack("{s:s, s:o, s:i, s:I, s:s, s:I, s:I, s:o}", "endpoint", l->text, "encodings", codings,
-				  "status", (int)e->status, "size", (json_int_t)e->head_bytes + e->body_bytes, "class",
-				  classes[c], "hits", (json_int_t)e->hits, "age_ms",
-				  (json_int_t)((now - e->created_ns) / 1000000), "expires_in_ms",
-				  e->expires_ns == UINT64_MAX ?
-					  json_null() :
-					  json_integer((json_int_t)(e->expires_ns - now) / 1000000)));
+	json_array_append_new(cached, json_pack("{s:s, s:o, s:i, s:I, s:s, s:I, s:I, s:o, s:b, s:b}", "endpoint",
+						l->text, "encodings", codings, "status", (int)e->status, "size",
+						(json_int_t)(e->whole.bytes + e->object_bytes), "class", classes[c],
+						"hits", (json_int_t)e->hits, "age_ms",
+						(json_int_t)((now - e->created_ns) / 1000000), "expires_in_ms",
+						e->expires_ns == UINT64_MAX
+							? json_null()
+							: json_integer((json_int_t)(e->expires_ns - now) / 1000000),
+						"stale_ok", e->expires_ns <= now && e->stale_ns > now, "head_only",
+						(e->flags & WEIR_ENTRY_HEAD_ONLY) != 0));
 }
 
-/* Every encoding set under which the URL is cached on this endpoint; the largest entry's size goes to *size. */
-static void find_entries(const struct sup *s, const struct sup_url *u, const struct weir_conf_listen *l,
-			 uint16_t pool, json_t *cached, uint64_t *size)
+/* Every encoding set under which the URL is cached on this endpoint; the size of the largest that is there as a whole goes
+ * to *size. */
+static void find_entries(const struct sup *s, const struct sup_url *u, const struct weir_conf_listen *l, uint16_t pool,
+			 json_t *cached, uint64_t *size, bool *ret_head_only)
 {
 	const __u64 *secret = (const __u64 *)weir_dataplane_cache_secret(s->dp);
 	_cleanup_free_ struct weir_entry *e = calloc(1, sizeof(*e));
@@ -135,7 +138,10 @@ static void find_entries(const struct sup *s, const struct sup_url *u, const str
 		if (weir_dataplane_cache_get(s->dp, pool, &key, e, &c) < 0)
 			continue;
 		add_entry(cached, l, set, e, c);
-		*size = MAX(*size, (uint64_t)e->head_bytes + e->body_bytes);
+		if (e->flags & WEIR_ENTRY_HEAD_ONLY)
+			*ret_head_only = true;
+		else
+			*size = MAX(*size, (uint64_t)e->whole.bytes + e->body_bytes);
 	}
 }
 
@@ -249,6 +255,7 @@ static void explain(const struct sup *s, const struct sup_url *u, size_t listen,
 	const struct weir_conf_prefix *p = route(s, u, listen);
 	const struct weir_conf_pool *pool = p && p->pool ? &s->config->pools[p->pool - 1] : NULL;
 	size_t before = json_array_size(cached);
+	bool is_head_only = false;
 	uint64_t size = 0;
 
 	if (!u->path)
@@ -266,11 +273,15 @@ static void explain(const struct sup *s, const struct sup_url *u, size_t listen,
 		    pool->name, pool->files.auth_file ? "auth_file" : "access");
 	if (!s->dp || !pool->kernel_cache)
 		return;
-	find_entries(s, u, l, pool->id, cached, &size);
+	find_entries(s, u, l, pool->id, cached, &size, &is_head_only);
 	if (json_array_size(cached) == before)
 		explain_missing(u, p, pool, reasons);
 	else
 		explain_size(s, size, reasons);
+	if (is_head_only)
+		add(reasons,
+		    "too large for the kernel cache: XDP answers HEAD and conditional requests (304), a worker sends "
+		    "the body");
 }
 
 json_t *sup_control_why(struct sup *s, const json_t *request)

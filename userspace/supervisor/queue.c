@@ -41,17 +41,18 @@ static int put_refusal(struct sup *s, enum weir_refusal r, enum weir_verbosity v
 		     v == WEIR_VERBOSITY_FULL ? " (" : "", v == WEIR_VERBOSITY_FULL ? phrase : "",
 		     v == WEIR_VERBOSITY_FULL ? ")" : "", date, retry_after(r), m);
 	at = strstr(head, date);
-	image.head = head;
-	image.head_bytes = (uint16_t)n;
-	image.date_off = (uint16_t)(at - head);
-	image.conn_off = (uint16_t)(strstr(head, "keep-alive") - head);
+	image.status = 503;
+	image.head.p = head;
+	image.head.bytes = (uint16_t)n;
+	image.head.date_off = (uint16_t)(at - head);
+	image.head.conn_off = (uint16_t)(strstr(head, "keep-alive") - head);
 	image.body = body;
-	image.body_bytes = (uint32_t)m;
-	memset(head + image.date_off, 0, WEIR_DATE_BYTES);
-	n = weir_cache_build(&image, &key, WEIR_STR("-"), WEIR_STR("/"), (uint64_t)r << 8 | v, weir_now_ns(), value);
+	image.body_bytes = (uint64_t)m;
+	memset(head + image.head.date_off, 0, WEIR_DATE_BYTES);
+	n = weir_cache_build(&image, NULL, &key, WEIR_STR("-"), WEIR_STR("/"), (uint64_t)r << 8 | v, weir_now_ns(),
+			     value);
 	if (n != WEIR_CLASS_S)
 		return -E2BIG;
-	value->head.status = 503;
 	return weir_dataplane_put_refusal(s->dp, r, v, (const struct weir_entry_s *)value);
 }
 

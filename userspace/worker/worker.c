@@ -197,6 +197,8 @@ static void init_cache(struct wrk_worker *w)
 	for (class = 0; class < WEIR_CLASS__MAX; class++)
 		w->cache.fds[class] = s->pool->kernel_cache ? s->cache_fds[class] : -1;
 	memcpy(w->cache.secret, s->cache_secret, sizeof(w->cache.secret));
+	w->cache.encodings = weir_conf_pool_encodings(s->pool);
+	w->cache.has_status = s->pool->cache_status;
 	w->cache.metrics = s->metrics;
 }
 

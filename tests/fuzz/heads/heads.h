@@ -128,8 +128,47 @@ static inline void heads_add_field(struct heads *h)
 		"close", "keep-alive", "upgrade", "TE", "xxep-alive", "closed", "xclose",
 	};
 	static const char *const codings[] = {
-		"gzip", "br", "zstd", "deflate", "identity", "*", "x-gzip", "gzip;q=0", "gzip;q=1", "compress", "xzstd",
+		"gzip",
+		"br",
+		"zstd",
+		"deflate",
+		"identity",
+		"*",
+		"x-gzip",
+		"gzip;q=0",
+		"gzip;q=1",
+		"compress",
+		"xzstd",
 		"br;q=0.5",
+		"*;q=0.1",
+		"*;q=0",
+		"identity;q=0.000",
+		"gzip; Q=1.000",
+		"br ;q=0.",
+		"zstd;q=1.001",
+		"deflate;q=0.0001",
+		"gzip;q=1;q=1",
+		"br;x=1",
+		"zstd;q=",
+		";q=1",
+		"gzip;q=0.999", "br;q=0.25", "identity;q=0.3", "gzip;",
+		"deflate;q=0.000",
+	};
+	static const char *const conditions[] = {
+		"If-None-Match: \"a\"",
+		"If-None-Match: W/\"a,b\"",
+		"If-None-Match: *",
+		"If-None-Match: \"a\", \"b\"",
+		"If-None-Match: \"a b\"",
+		"If-None-Match: \"",
+		"If-None-Match: w/\"a\"",
+		"If-None-Match: a",
+		"If-None-Match: \"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ\"",
+		"If-None-Match: \"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.\"",
+		"If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT",
+		"If-Modified-Since: Sun Nov  6 08:49:37 1994",
+		"If-Modified-Since: x",
+		"If-Modified-Since: \"34567890123456789012345678\"",
 	};
 	static const char *const others[] = {
 		"Accept: */*", "User-Agent: x", "Cookie: a=b; c=d", "Content-Length: 0", "Content-Length: 5",
@@ -144,7 +183,7 @@ static inline void heads_add_field(struct heads *h)
 	};
 	static const char *const spaces[] = { ": ", ":", ":  ", ":\t", " : ", ": \t " };
 	static const char *const ends[] = { "\r\n", "\n", " \r\n", "\t\r\n", "\r\r\n", "\r\n ", "\r" };
-	uint32_t kind = heads_random(h, 8);
+	uint32_t kind = heads_random(h, 9);
 
 	if (kind < 4) {
 		heads_add_name(h, kind < 1 ? "Host" : kind < 2 ? "Connection" : "Accept-Encoding");
@@ -156,6 +195,8 @@ static inline void heads_add_field(struct heads *h)
 		heads_add_list(h, connection, heads_one_in(h, 3) ? ARRAY_SIZE(connection) : 2);
 	else if (kind < 4)
 		heads_add_list(h, codings, heads_one_in(h, 3) ? ARRAY_SIZE(codings) : 4);
+	else if (kind < 5)
+		heads_add_name(h, conditions[heads_random(h, ARRAY_SIZE(conditions))]);
 	else
 		heads_add_name(h, others[heads_random(h, heads_one_in(h, 3) ? ARRAY_SIZE(others) : 3)]);
 	heads_add_text(h, ends[heads_random(h, heads_one_in(h, 20) ? ARRAY_SIZE(ends) : 1)]);

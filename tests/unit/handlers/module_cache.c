@@ -18,6 +18,7 @@ static int make_map(size_t value_bytes)
 
 static void init_cache(void)
 {
+	cache.encodings = WEIR_ENCODING__COUNT - 1;
 	cache.fds[WEIR_CLASS_S] = make_map(sizeof(struct weir_entry_s));
 	cache.fds[WEIR_CLASS_M] = make_map(sizeof(struct weir_entry_m));
 	cache.fds[WEIR_CLASS_L] = make_map(sizeof(struct weir_entry_l));

@@ -23,7 +23,7 @@
 
 static char root[64];
 static struct weir_metrics_slot metrics;
-static struct weir_cache cache = { .fds = { -1, -1, -1 }, .secret = { 3, 4 }, .metrics = &metrics };
+static struct weir_cache cache = { .fds = { -1, -1, -1 }, .secret = { 3, 4 }, .metrics = &metrics, .encodings = 15 };
 static struct weir_static *files;
 static bool is_over;
 
@@ -95,7 +95,7 @@ static int cached(void)
 	weir_key_make((const __u64 *)cache.secret, 0, 0, "a", 1, "/f", 2, &key);
 	if (weir_bpf_map_lookup(cache.fds[WEIR_CLASS_S], &key, &e) < 0)
 		return -1;
-	return atoi((const char *)e.bytes + e.head.head_bytes);
+	return atoi((const char *)e.bytes + e.head.whole.bytes);
 }
 
 Test(static_race, old_version_never_stays, .timeout = 60)

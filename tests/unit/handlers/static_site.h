@@ -18,7 +18,7 @@
 
 static char root[64];
 static struct weir_metrics_slot metrics;
-static struct weir_cache cache = { .fds = { -1, -1, -1 }, .secret = { 3, 4 }, .metrics = &metrics };
+static struct weir_cache cache = { .fds = { -1, -1, -1 }, .secret = { 3, 4 }, .metrics = &metrics, .encodings = 15 };
 static struct weir_conf_static options;
 static struct weir_static *files;
 static struct weir_request req;

@@ -121,16 +121,16 @@ Test(published, entry_is_the_response_without_its_date)
 
 	cr_assert_eq(client_ask(fd, GET("/hello.txt"), &answer), 200);
 	cr_assert_eq(weir_bpf_map_lookup(slot.setup.cache_fds[WEIR_CLASS_S], &key, &e), 0);
-	cr_assert_eq(e.head.head_bytes, strlen(answer.head));
+	cr_assert_eq(e.head.whole.bytes, strlen(answer.head));
 	cr_assert_eq(e.head.body_bytes, 12);
-	cr_assert_eq(memcmp(e.bytes + e.head.head_bytes, "hello world\n", 12), 0);
-	cr_assert_eq(memcmp(e.bytes + e.head.date_off, date, sizeof(date)), 0);
-	cr_assert_eq(memcmp(e.bytes + e.head.conn_off, "keep-alive\r\n\r\n", 14), 0);
+	cr_assert_eq(memcmp(e.bytes + e.head.whole.bytes, "hello world\n", 12), 0);
+	cr_assert_eq(memcmp(e.bytes + e.head.whole.date_off, date, sizeof(date)), 0);
+	cr_assert_eq(memcmp(e.bytes + e.head.whole.conn_off, "keep-alive\r\n\r\n", 14), 0);
 	sent_date = strstr(answer.head, "Date: ") + 6;
-	cr_assert_eq(sent_date - answer.head, e.head.date_off);
+	cr_assert_eq(sent_date - answer.head, e.head.whole.date_off);
 	memset(sent_date, 0, WEIR_DATE_BYTES);
-	cr_assert_eq(memcmp(e.bytes, answer.head, e.head.head_bytes), 0);
-	cr_assert_eq(e.head.head_sum, weir_cache_sum(e.bytes, e.head.head_bytes));
+	cr_assert_eq(memcmp(e.bytes, answer.head, e.head.whole.bytes), 0);
+	cr_assert_eq(e.head.whole.sum, weir_cache_sum(e.bytes, e.head.whole.bytes));
 	cr_assert_neq(e.head.generation, 0);
 	cr_assert_eq(e.head.generation, e.generation_end);
 	cr_assert_eq(memcmp(e.head.url, "a.test/hello.txt", e.head.url_bytes), 0);
@@ -198,7 +198,8 @@ Test(published, request_that_decides_more_than_its_url_fills_nothing)
 	static const char *const requests[] = {
 		"GET /hello.txt HTTP/1.1\r\nHost: a.test\r\nAuthorization: x\r\n\r\n",
 		"GET /hello.txt HTTP/1.1\r\nHost: a.test\r\nRange: bytes=0-1\r\n\r\n",
-		"GET /hello.txt HTTP/1.1\r\nHost: a.test\r\nAccept-Encoding: gzip;q=1\r\n\r\n",
+		"GET /hello.txt HTTP/1.1\r\nHost: a.test\r\nAccept-Encoding: gzip;q=0.5, identity\r\n\r\n",
+		"GET /hello.txt HTTP/1.1\r\nHost: a.test\r\nIf-None-Match: \"a\", \"b\"\r\n\r\n",
 		"GET /./hello.txt HTTP/1.1\r\nHost: a.test\r\n\r\n",
 		"GET /hello%2etxt HTTP/1.1\r\nHost: a.test\r\n\r\n",
 		"HEAD /hello.txt HTTP/1.1\r\nHost: a.test\r\n\r\n",
@@ -226,6 +227,60 @@ Test(published, class_is_the_smallest_that_fits)
 	cr_assert(is_published("/m.bin", WEIR_CLASS_M) && !is_published("/m.bin", WEIR_CLASS_S));
 	cr_assert(is_published("/l.bin", WEIR_CLASS_L));
 	cr_assert_not(is_published("/x.bin", WEIR_CLASS_L));
+	cr_assert(is_published("/x.bin", WEIR_CLASS_S), "its head is");
+	close(fd);
+}
+
+/* For HEAD, and for who has the file already. */
+Test(published, head_of_a_file_of_any_size_is)
+{
+	struct weir_cache_key key = key_of("/large.bin");
+	struct weir_entry_s e;
+	int fd = client_open(&slot);
+
+	in_root("truncate -s 10M large.bin");
+	cr_assert_eq(client_ask(fd, "HEAD /large.bin HTTP/1.1\r\nHost: a.test\r\n\r\n", &answer), 200);
+	cr_assert_not(is_published("/large.bin", WEIR_CLASS_S));
+	cr_assert_eq(
+		client_ask(
+			fd,
+			"GET /large.bin HTTP/1.1\r\nHost: a.test\r\nIf-None-Match: \"x\"\r\nRange: bytes=0-0\r\n\r\n",
+			&answer),
+		206);
+	cr_assert_not(is_published("/large.bin", WEIR_CLASS_S));
+	cr_assert_eq(client_ask(fd,
+				"GET /large.bin HTTP/1.1\r\nHost: a.test\r\n"
+				"If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT\r\n\r\n",
+				&answer),
+		     304);
+	cr_assert_eq(weir_bpf_map_lookup(slot.setup.cache_fds[WEIR_CLASS_S], &key, &e), 0);
+	cr_expect_eq(e.head.flags, WEIR_ENTRY_HEAD_ONLY | WEIR_ENTRY_IGNORE_REQUEST);
+	cr_expect_eq(e.head.object_bytes, 10 << 20);
+	cr_expect_gt(e.head.etag_bytes, 2);
+	/* the 304 that was sent, but for its Date */
+	memset(strstr(answer.head, "Date: ") + 6, 0, WEIR_DATE_BYTES);
+	cr_expect_eq(e.head.cond.bytes, e.head.cond.conn_off + 14);
+	cr_expect_eq(memcmp(e.head.cond_head, answer.head, e.head.cond.bytes), 0);
+	close(fd);
+	slot_file(&slot, "large.bin", "now it is small", 15);
+	cr_assert(becomes("/large.bin", WEIR_CLASS_S, false));
+}
+
+Test(published_own, cache_status_is_added_where_it_is_wanted)
+{
+	struct weir_cache_key key = key_of("/hello.txt");
+	struct weir_entry_s e;
+	int fd;
+
+	slot.pools[0].cache_status = true;
+	slot_start(&slot);
+	fd = client_open(&slot);
+	cr_assert_eq(client_ask(fd, GET("/hello.txt"), &answer), 200);
+	cr_expect_null(strstr(answer.head, "Cache-Status"), "a worker gave it");
+	cr_assert_eq(weir_bpf_map_lookup(slot.setup.cache_fds[WEIR_CLASS_S], &key, &e), 0);
+	cr_expect_not_null(memmem(e.bytes, e.head.whole.bytes, "\r\nCache-Status: weir-kernel; hit\r\n\r\n", 36));
+	cr_expect_not_null(
+		memmem(e.head.cond_head, e.head.cond.bytes, "\r\nCache-Status: weir-kernel; hit\r\n\r\n", 36));
 	close(fd);
 }
 

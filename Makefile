@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Targets: deps all run test check vmtest bench vmlinux install clean. Each folder with rules of its own has a *.mk.
+# Targets: deps all run test check vmtest bench manual vmlinux install clean. Each folder with rules of its own has a *.mk.
 # `make run` and `make test` install what is missing first (Debian packages, as root); `make all` only builds.
 
 BUILD ?= build
@@ -15,7 +15,7 @@ CFLAGS ?= -O2 -g
 HOST_CFLAGS = $(CFLAGS) $(WARN) -Wmissing-prototypes -D_GNU_SOURCE -Iinclude -Iuserspace -I$(BUILD) -pthread \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 BPF_CFLAGS = -O2 -g -target bpf -mcpu=v3 $(WARN) -Wimplicit-int-conversion -Iinclude -I. -Ibpf
-LDLIBS = -lbpf -lelf -lz -lconfuse -ljansson -lseccomp -lcap-ng -lsystemd -lncursesw -ltinfo -lm -lpcre2-8 -lbrotlienc \
+LDLIBS = -lbpf -lelf -lz -lconfuse -ljansson -lidn2 -lseccomp -lcap-ng -lsystemd -lncursesw -ltinfo -lm -lpcre2-8 -lbrotlienc \
 	-lzstd -lcrypt -lmd -pthread -rdynamic -ldl
 
 LLHTTP = /usr/share/llhttp

@@ -68,7 +68,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, WEIR_HOSTS_MAX);
+	__uint(max_entries, 2 * WEIR_HOSTS_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct weir_host_key);
 	__type(value, struct weir_host);
@@ -76,7 +76,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, WEIR_ROUTES_MAX);
+	__uint(max_entries, 2 * WEIR_ROUTES_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct weir_route_key);
 	__type(value, struct weir_route);

@@ -11,9 +11,9 @@ set -u
 export LC_ALL=C
 
 build="clang llvm libbpf-dev libelf-dev zlib1g-dev libxdp-dev xdp-tools bpftool libcriterion-dev
-	node-llhttp libconfuse-dev libjansson-dev libseccomp-dev libcap-ng-dev libsystemd-dev libncurses-dev media-types iproute2 curl
+	node-llhttp libconfuse-dev libjansson-dev libidn2-dev libseccomp-dev libcap-ng-dev libsystemd-dev libncurses-dev media-types iproute2 curl
 	libpcre2-dev libbrotli-dev libzstd-dev libcrypt-dev libmd-dev"
-test="prometheus chromium chromium-driver python3-selenium zsh fish debhelper dpkg-dev fakeroot python3-pytest python3-scapy wrk tcpdump netcat-openbsd openssl ethtool libclang-rt-dev g++
+test="prometheus chromium chromium-driver python3-selenium zsh fish debhelper dpkg-dev fakeroot python3-pytest python3-pytest-xdist python3-scapy wrk tcpdump netcat-openbsd openssl ethtool libclang-rt-dev g++
 	apache2-utils brotli zstd mandoc man-db nftables procps"
 vm="qemu-system-x86 busybox-static cpio"
 

@@ -27,4 +27,4 @@ $(FUZZ)/%.o: %.c
 
 $(FUZZ_BIN): $(FUZZ)/%: $(FUZZ)/tests/fuzz/%.o $(FUZZ_OBJ)
 	$(call say,LD,$@)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -lconfuse -lelf -lpcre2-8 -ldl -o $@
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -lconfuse -lidn2 -lelf -lpcre2-8 -ldl -o $@

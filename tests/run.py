@@ -23,6 +23,7 @@ PYTHON = "/usr/bin/python3"  # the distribution's: python3-pytest and python3-sc
 SKIP = 77
 
 GRACE_SECONDS = 20
+E2E_AT_A_TIME = 4
 
 # Seconds a program may take; what is stuck is ended with its process group.
 LIMITS = {"check": 120, "unit": 120, "bpf": 240, "sock": 240, "fuzz": 60, "e2e": 780, "vm": 700}
@@ -205,25 +206,33 @@ def run_fuzz(build):
     return totals
 
 
-def run_e2e(build):
-    report = build / "tests/e2e.xml"
+def run_pytest(build, name, words):
+    """One run of the end-to-end tests that `words` choose."""
+    report = build / f"tests/e2e-{name}.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
     env = dict(os.environ, BUILD=str(build), PYTHONDONTWRITEBYTECODE="1")
-    command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "tests/e2e"]
+    command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *words, "tests/e2e"]
     code, output = run(command, LIMITS["e2e"], env)
     try:
         totals, skips = count_junit(report)
     except (OSError, ElementTree.ParseError):
         totals, skips = Totals(), []
-    for name, reason in skips:
-        say(f"  SKIP {name}: {reason}")
+    for test, reason in skips:
+        say(f"  SKIP {test}: {reason}")
     if code not in (0, 1, 5) or (code == 1 and not totals.failed):  # 5: no tests
         totals.failed += 1
         output += f"\npytest: {describe_end(code)}"
     report.with_suffix(".log").write_text(output)
     if totals.failed:
         show(f"e2e, all of it in {report.with_suffix('.log')}", output)
+    return totals
+
+
+def run_e2e(build):
+    """Tests mostly wait for each other's events: several at a time, but those that load the machine one by one."""
+    totals = run_pytest(build, "together", ["-m", "not alone", "-n", str(E2E_AT_A_TIME), "--dist", "load"])
+    totals.add(run_pytest(build, "alone", ["-m", "alone"]))
     return totals
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Scenario 5: nanoseconds of weir_xdp for one hit, one miss, one packet passed. By BPF_PROG_TEST_RUN on the running
+"""Scenario 5: nanoseconds of weir_xdp for one hit, one miss, one packet passed, and for finding the route of a hit among
+ten thousand prefixes. By BPF_PROG_TEST_RUN on the running
 program (bench/bpf/ns.c says how), and for hits also as the mean in real traffic, by kernel.bpf_stats_enabled."""
 import contextlib
 import json
@@ -11,6 +12,7 @@ from scenarios import xdp
 
 STATS = "/proc/sys/kernel/bpf_stats_enabled"
 MISS = "/a/there-is-none.txt"
+MANY = 10000
 
 
 @contextlib.contextmanager
@@ -60,10 +62,17 @@ def in_traffic(bench, server_kind, program):
     return (after[0] - before[0]) / max(runs, 1), runs
 
 
-def by_test_run(bench):
+def many_prefixes():
+    half = range((MANY - 1) // 2 + 1)
+    hosts = [f"http://h{n}.example:{servers.PORT}/" for n in half]
+    texts = (hosts + [f"http://*:{servers.PORT}/app{n}/" for n in half])[:MANY - 1]
+    return ", ".join(f'"{text}"' for text in texts)
+
+
+def by_test_run(bench, **options):
     with netns.veth_pair(1) as (server_ns, _):
         with servers.start(bench, "weir", addr=netns.SERVER_IP, netns=server_ns, interface=netns.SERVER_DEV,
-                           attach="native", paths=(xdp.PATH,)):
+                           attach="native", paths=(xdp.PATH,), **options):
             return json.loads(procs.run([f"{bench.tools}/bpf/ns", netns.SERVER_DEV, netns.SERVER_IP, str(servers.PORT),
                                          xdp.PATH, MISS, "weir_xdp"], server_ns, 60))
 
@@ -74,6 +83,7 @@ def run(bench, key):
         "hit": Row(key + "b", "one hit, test run", "ns", ("abs", 300), True),
         "miss": Row(key + "c", "one miss, test run", "ns", None, True),
         "pass": Row(key + "d", "one packet passed, test run", "ns", None, True),
+        "route": Row(key + "e", f"route among {MANY:,} prefixes, test run", "ns", ("abs", 100), True),
     }
     bench.rows += rows.values()
     if "weir" not in bench.servers:
@@ -88,6 +98,10 @@ def run(bench, key):
     for _ in range(bench.rounds):
         with bench.guard(f"{key}, test run"):
             r = by_test_run(bench)
+            many = by_test_run(bench, conf="many.conf", values={"PREFIXES": many_prefixes()})
+            rows["route"].add("weir", max(many["hit"]["median"] - r["hit"]["median"], 0))
+            rows["route"].notes.append(f"median of a hit {many['hit']['median']} ns, less {r['hit']['median']} ns with "
+                                       "one pool that has everything")
             for name in ("hit", "miss", "pass"):
                 rows[name].add("weir", max(r[name]["median"] - r["empty"]["median"], 0))
                 repeat = f"; mean of a million repeats {r['pass_repeat']} ns, empty {r['empty_repeat']} ns"

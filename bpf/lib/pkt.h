@@ -145,6 +145,7 @@ static __always_inline bool use_endpoint(struct weir_pkt *p, const struct weir_e
 	p->endpoint = e->id;
 	p->default_pool = e->pool;
 	p->buckets = e->buckets;
+	p->table = e->table;
 	p->endpoint_flags = e->flags;
 	return e->flags & WEIR_ENDPOINT_HTTP;
 }

@@ -13,14 +13,17 @@ struct route_ctx {
 	const __u64 *secret;
 };
 
+#define ROUTE_FOUND 0x80000000u
+
 /* Chains the digest of one more path segment; segment i lies between slash i and the next. */
 static long route_segment(__u64 index, struct route_ctx *c)
 {
 	struct weir_req *r = &c->s->req;
-	__u32 i = (__u32)index;
+	__u32 i = r->seen; /* goes on where an earlier bucket stopped */
 	__u32 from, to;
 	struct weir_sip *h = &c->s->sip;
 
+	(void)index;
 	if (i >= WEIR_DEPTH_MAX || i >= r->slashes)
 		return 1;
 	opaque(i);
@@ -42,8 +45,8 @@ struct route_find {
 	struct weir_req *r;
 	__u32 group;
 	__u32 depths;
-	__u32 pool;
-	__u32 is_found;
+	__u32 deepest;
+	__u32 found; /* ROUTE_FOUND | pool; 0: not yet */
 };
 
 /* Tries one depth, from the deepest. */
@@ -51,11 +54,11 @@ static long route_depth(__u64 index, struct route_find *f)
 {
 	struct weir_route_key k = { .group = f->group };
 	struct weir_route *route;
-	__u32 d = WEIR_DEPTH_MAX - (__u32)index;
+	__u32 d = f->deepest - (__u32)index;
 
 	if (d > WEIR_DEPTH_MAX)
 		return 1;
-	if (!(f->depths & (1u << d)) || d > f->r->seen)
+	if (!(f->depths & (1u << d)))
 		return 0;
 	k.depth = d;
 	opaque(d);
@@ -64,8 +67,7 @@ static long route_depth(__u64 index, struct route_find *f)
 	route = bpf_map_lookup_elem(&weir_routes, &k);
 	if (!route)
 		return 0;
-	f->pool = route->pool;
-	f->is_found = 1;
+	f->found = ROUTE_FOUND | route->pool;
 	return 1;
 }
 
@@ -102,8 +104,7 @@ static __noinline int weir_route_lookup(struct weir_scratch *s, const __u64 *sec
 {
 	struct weir_req *r;
 	struct route_ctx c;
-	bool has_segments = false;
-	__u32 bucket;
+	__u32 bucket, deepest;
 
 	if (!s || !secret)
 		return 0;
@@ -112,7 +113,9 @@ static __noinline int weir_route_lookup(struct weir_scratch *s, const __u64 *sec
 	r->pool = 0;
 #pragma clang loop unroll(disable)
 	for (bucket = 0; bucket < WEIR_BUCKET__MAX; bucket++) {
-		struct weir_host_key k = { .endpoint = s->pkt.endpoint, .bucket = (__u8)bucket };
+		struct weir_host_key k = { .endpoint = s->pkt.endpoint,
+					     .table = s->pkt.table,
+					     .bucket = (__u8)bucket };
 		struct route_find f = { .r = r };
 		struct weir_host *host;
 
@@ -125,21 +128,25 @@ static __noinline int weir_route_lookup(struct weir_scratch *s, const __u64 *sec
 			continue;
 		f.group = host->group;
 		f.depths = host->depths;
-		if ((f.depths & ~1u) && !has_segments) {
+		deepest = f.depths >> WEIR_HOST_DEEPEST_SHIFT;
+		/* as deep as this group needs; an earlier bucket may have begun, or found the path's end */
+		if (deepest > r->seen) {
 			c.s = s;
 			c.secret = secret;
 			r->segments[0] = 0;
-			bpf_loop(WEIR_DEPTH_MAX, route_segment, &c, 0);
-			has_segments = true;
+			if (deepest - r->seen == 1)
+				route_segment(0, &c);
+			else
+				bpf_loop(deepest - r->seen, route_segment, &c, 0);
 		}
-		if (f.depths == 1) {
-			/* only "/": the common case needs no walk */
-			route_depth(WEIR_DEPTH_MAX, &f);
-		} else {
-			bpf_loop(WEIR_DEPTH_MAX + 1, route_depth, &f, 0);
+		f.deepest = deepest < r->seen ? deepest : r->seen;
+		/* the deepest first: mostly that is it */
+		if (!route_depth(0, &f) && f.deepest > 0) {
+			f.deepest--;
+			bpf_loop(f.deepest + 1, route_depth, &f, 0);
 		}
-		if (f.is_found) {
-			r->pool = (__u16)f.pool;
+		if (f.found) {
+			r->pool = (__u16)f.found;
 			return 1;
 		}
 	}

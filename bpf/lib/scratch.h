@@ -32,6 +32,7 @@ struct weir_pkt {
 	__u32 window;	     /* field, not scaled */
 	__u16 endpoint;
 	__u16 default_pool;
+	__u16 table;
 	__u16 mss_opt;	     /* 0: no option */
 	__u16 csum;	     /* TCP checksum field, network order */
 	__u8 tcp_flags;	     /* WEIR_TCP_* */
@@ -44,7 +45,6 @@ struct weir_pkt {
 	__u8 buckets;
 	__u8 endpoint_flags;
 	__u8 has_odd_options; /* not SYN: other than NOP, SACK blocks, timestamps; or malformed */
-	__u8 pad[2];
 	__u32 ticket_way; /* see weir_ticket_of() */
 };
 

@@ -4,7 +4,7 @@
 #ifndef WEIR_ABI_H
 #define WEIR_ABI_H
 
-#define WEIR_ABI_VERSION 3
+#define WEIR_ABI_VERSION 5
 #define WEIR_BPFFS "/sys/fs/bpf"
 #define WEIR_PIN_ROOT WEIR_BPFFS "/weir"
 

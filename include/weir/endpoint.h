@@ -33,7 +33,7 @@ struct weir_endpoint {
 	__u16 pool;	/* pool for requests that XDP cannot route (not the plain case); 0: none */
 	__u8 flags;	/* enum weir_endpoint_flag */
 	__u8 buckets;	/* 1 << enum weir_bucket for each bucket that has a prefix on this endpoint */
-	__u8 pad[2];
+	__u16 table;	/* whose rows in weir_hosts and weir_routes hold for this endpoint */
 };
 _Static_assert(sizeof(struct weir_endpoint) == 8, "weir_endpoint has no hidden padding");
 

@@ -7,8 +7,8 @@
 #define WEIR_ENDPOINTS_MAX 64	/* listening endpoints (address, port); ids 0..63 */
 #define WEIR_POOLS_MAX 256	/* pools; id 0 is never a pool */
 #define WEIR_SLOTS_MAX 256	/* pool slots (worker processes) of all pools together */
-#define WEIR_ROUTES_MAX 16384	/* prefixes in the kernel's route table */
-#define WEIR_HOSTS_MAX 16384	/* (endpoint, bucket, host) groups of prefixes */
+#define WEIR_ROUTES_MAX 16384	/* prefixes in the kernel's route table; the maps hold two tables */
+#define WEIR_HOSTS_MAX 65536	/* (endpoint, bucket, host) groups of prefixes */
 #define WEIR_IFINDEX_MAX 4096	/* interfaces are found by ifindex below this */
 
 #define WEIR_HEAD_MAX 4096	/* bytes of a request head that XDP parses; power of two */

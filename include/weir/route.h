@@ -22,15 +22,17 @@ enum weir_bucket {
 struct weir_host_key {
 	__u64 digest;	/* weir_host_digest() of the name; of the 16 address bytes for IP; 0 for "+" and "*" */
 	__u16 endpoint;	/* id */
+	__u16 table;	/* weir_endpoint.table: a new table is written beside the old one, then taken by the endpoints */
 	__u8 bucket;	/* enum weir_bucket */
-	__u8 pad[5];
+	__u8 pad[3];
 };
 _Static_assert(sizeof(struct weir_host_key) == 16, "weir_host_key is hashed as 16 bytes");
 
 struct weir_host {
-	__u32 group;	/* names this group in weir_route_key */
-	__u32 depths;	/* bit d: some prefix of this group has d path segments ("/" has none) */
+	__u32 group;	/* names this group in weir_route_key: table << 16 | number */
+	__u32 depths;	/* bit d: some prefix of this group has d path segments ("/" has none); the largest d above */
 };
+#define WEIR_HOST_DEEPEST_SHIFT 24 /* of `depths`, the largest d: a walk begins there */
 _Static_assert(sizeof(struct weir_host) == 8, "weir_host has no hidden padding");
 
 struct weir_route_key {

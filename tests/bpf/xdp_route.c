@@ -11,15 +11,17 @@
 
 PROG_TESTS(xdp_route);
 
+#define TABLE 7
 #define POOL_DEFAULT 200 /* for what no prefix matches */
 
 static struct weir_config config;
 static struct weir_route_table *table;
 
-static void put_endpoint(const struct weir_conf_listen *l, uint8_t buckets)
+static void put_endpoint(const struct weir_conf_listen *l, uint8_t buckets, uint16_t number)
 {
 	struct weir_endpoint_key k = { .addr = l->addr, .port = htons(l->port) };
-	struct weir_endpoint e = { .id = l->id, .pool = POOL_DEFAULT, .flags = WEIR_ENDPOINT_HTTP, .buckets = buckets };
+	struct weir_endpoint e = { .id = l->id, .pool = POOL_DEFAULT, .flags = WEIR_ENDPOINT_HTTP, .buckets = buckets,
+				   .table = number };
 	uint32_t id = l->id, word = l->port / 64;
 	uint64_t bits = 1ULL << l->port % 64;
 
@@ -53,13 +55,13 @@ static void set_up(const char *const *prefixes, size_t count)
 	}
 	config.prefixes_count = i;
 	cr_assert_eq(weir_route_build(&config, &table), 0);
-	cr_assert_eq(weir_route_compile(&config, (const uint64_t *)secrets.cache_key, &compiled), 0);
+	cr_assert_eq(weir_route_compile(&config, (const uint64_t *)secrets.cache_key, TABLE, &compiled), 0);
 	for (i = 0; i < compiled.routes_count; i++)
 		prog_put(prog.routes, &compiled.routes[i].key, &compiled.routes[i].value);
 	for (i = 0; i < compiled.hosts_count; i++)
 		prog_put(prog.hosts, &compiled.hosts[i].key, &compiled.hosts[i].value);
 	for (i = 0; i < config.listens_count; i++)
-		put_endpoint(&config.listens[i], compiled.buckets[i]);
+		put_endpoint(&config.listens[i], compiled.buckets[i], TABLE);
 	weir_route_compiled_fini(&compiled);
 }
 
@@ -177,11 +179,13 @@ Test(xdp_route, random_requests_find_what_user_space_finds)
 			unsigned endpoint = (unsigned)rand() % ARRAY_SIZE(route_listens);
 			const struct weir_conf_listen *l = &config.listens[endpoint];
 			const char *host = asked[(size_t)rand() % ARRAY_SIZE(asked)];
-			const struct weir_conf_prefix *p;
+			const struct weir_conf_prefix *p = NULL;
+			struct weir_route_found found;
 			uint16_t pool;
 
 			random_path(path, 5, false);
-			p = weir_route_find(table, l->port, &l->addr, host, strlen(host), path, strlen(path));
+			if (weir_route_find(table, l->port, &l->addr, host, strlen(host), path, strlen(path), &found))
+				p = &config.prefixes[found.id];
 			pool = ask(endpoint, host, path);
 			cr_assert_eq(pool, p ? p->pool : POOL_DEFAULT, "http://%s%s at %s: pool %u, %s", host, path,
 				     l->text, pool, p ? p->text : "none");
@@ -211,5 +215,51 @@ Test(xdp_route, request_that_xdp_cannot_read_goes_to_the_default_pool)
 	set_up(prefixes, 1);
 	cr_assert_eq(ask(0, "h", "/%61"), 0);
 	cr_assert_eq(ask(0, "h h", "/"), 0);
+	tear_down();
+}
+
+/* How a reload swaps the table: all rows of the next one are there before an endpoint takes it. */
+Test(xdp_route, endpoint_sees_the_table_that_it_names_and_no_other)
+{
+	static const char *const prefixes[] = { "http://*:80/", "http://*:80/a/", "http://h.example:80/" };
+	struct weir_secrets secrets = prog_secrets();
+	struct weir_route_compiled next;
+	size_t i;
+
+	set_up(prefixes, 3);
+	config.prefixes[1].pool = 21;
+	config.prefixes[2].pool = 22;
+	cr_assert_eq(weir_route_compile(&config, (const uint64_t *)secrets.cache_key, TABLE + 1, &next), 0);
+	for (i = 0; i < next.routes_count; i++)
+		prog_put(prog.routes, &next.routes[i].key, &next.routes[i].value);
+	cr_expect_eq(ask(0, "x", "/a/b"), 2);
+	for (i = 0; i < next.hosts_count; i++)
+		prog_put(prog.hosts, &next.hosts[i].key, &next.hosts[i].value);
+	cr_expect_eq(ask(0, "x", "/a/b"), 2);
+	cr_expect_eq(ask(0, "h.example", "/"), 3);
+	put_endpoint(&config.listens[0], next.buckets[0], TABLE + 1);
+	cr_expect_eq(ask(0, "x", "/a/b"), 21);
+	cr_expect_eq(ask(0, "h.example", "/"), 22);
+	cr_expect_eq(ask(1, "x", "/a/b"), 2, "the next endpoint has its turn later");
+	weir_route_compiled_fini(&next);
+	tear_down();
+}
+
+Test(xdp_route, reserved_prefix_hides_weaker_buckets)
+{
+	static const char *const prefixes[] = { "http://+:80/app/", "http://*:80/" };
+	struct weir_secrets secrets = prog_secrets();
+	struct weir_route_compiled compiled;
+	size_t i;
+
+	set_up(prefixes, 2);
+	config.prefixes[0].pool = 0;
+	cr_assert_eq(weir_route_compile(&config, (const uint64_t *)secrets.cache_key, TABLE, &compiled), 0);
+	for (i = 0; i < compiled.routes_count; i++)
+		prog_put(prog.routes, &compiled.routes[i].key, &compiled.routes[i].value);
+	cr_expect_eq(ask(0, "h", "/app/x"), POOL_DEFAULT);
+	cr_expect_eq(ask(0, "h", "/app"), POOL_DEFAULT);
+	cr_expect_eq(ask(0, "h", "/apple"), 2);
+	weir_route_compiled_fini(&compiled);
 	tear_down();
 }

@@ -10,6 +10,7 @@ layers='
 	http config ipc metrics route
 	dataplane
 	cache
+	upstream
 	handlers
 	admin
 	supervisor worker cli

@@ -110,11 +110,19 @@ def pytest_runtest_protocol(item):
     signal.signal(signal.SIGALRM, before)
 
 
-def pytest_configure():
+# Folders whose tests load the machine or compare rates: they run one after the other, all others side by side.
+ALONE = {"30_loss", "50_pools"}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: not side by side with other tests")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # fixtures tidy up, as after Ctrl-C
 
 
 def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.parent.name in ALONE:
+            item.add_marker(pytest.mark.alone)
     if os.getuid() != 0:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="needs root: BPF programs and network namespaces"))

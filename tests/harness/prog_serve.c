@@ -114,9 +114,9 @@ void serve_start_with_backlog(int backlog)
 
 	make_config();
 	cr_assert_eq(weir_dataplane_clean(&serve.config), 0);
-	cr_assert_eq(weir_dataplane_load(&serve.config, WEIR_REUSE_NOTHING, &serve.dp, why), 0, "%s", why);
+	cr_assert_eq(weir_dataplane_load(&serve.config, NULL, &serve.dp, why), 0, "%s", why);
 	prog_cache_secret(weir_dataplane_cache_secret(serve.dp));
-	cr_assert_eq(weir_route_compile(&serve.config, weir_dataplane_cache_secret(serve.dp), &routes), 0);
+	cr_assert_eq(weir_route_compile(&serve.config, weir_dataplane_cache_secret(serve.dp), 0, &routes), 0);
 	cr_assert_eq(weir_dataplane_configure(serve.dp, &serve.config, &routes), 0);
 	weir_route_compiled_fini(&routes);
 	weir_dataplane_pool_fds(serve.dp, 0, prog.cache[0], &unused, &unused);

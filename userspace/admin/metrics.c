@@ -13,6 +13,7 @@ enum object {
 	POOL,
 	QUEUE,
 	WORKER,
+	UPSTREAM,
 };
 
 enum type {
@@ -88,6 +89,21 @@ static void put_workers(FILE *to, const char *metric, const char *pool, const js
 	}
 }
 
+static void put_upstreams(FILE *to, const char *metric, const char *pool, const json_t *upstreams, const char *key)
+{
+	const json_t *u;
+	size_t i;
+
+	json_array_foreach (upstreams, i, u) {
+		fprintf(to, "%s{", metric);
+		put_label(to, "pool", pool);
+		fputc(',', to);
+		put_label(to, "upstream", json_string_value(json_object_get(u, "address")) ?: "");
+		fputc('}', to);
+		put_value(to, u, key, metric);
+	}
+}
+
 static void put_family(FILE *to, const struct row *r, const struct adm_family *f, const json_t *stats,
 		       const json_t *status)
 {
@@ -103,6 +119,8 @@ static void put_family(FILE *to, const struct row *r, const struct adm_family *f
 	json_object_foreach (pools, name, p) {
 		if (r->object == WORKER)
 			put_workers(to, f->metric, name, json_object_get(p, "workers"), r->key);
+		else if (r->object == UPSTREAM)
+			put_upstreams(to, f->metric, name, json_object_get(p, "upstreams"), r->key);
 		else
 			put_pool(to, f->metric, name, r->object == QUEUE ? json_object_get(p, "queue") : p, r->key);
 	}

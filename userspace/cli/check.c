@@ -10,12 +10,16 @@
 
 static void print_origin(const struct weir_config *c, int line)
 {
+	const char *file;
+
 	if (line == WEIR_LINE_OPTION)
 		printf(" # option\n");
 	else if (line == WEIR_LINE_DEFAULT)
 		printf(" # default\n");
-	else
-		printf(" # %s:%d\n", c->file, line);
+	else {
+		line = weir_conf_line(c, line, &file);
+		printf(" # %s:%d\n", file, line);
+	}
 }
 
 /* Prints the parameters of a scope that are no lists. */
@@ -66,19 +70,24 @@ static void print_words(const struct weir_conf_pool *pool)
 	}
 }
 
-static void print_prefixes(const struct weir_config *c, const struct weir_conf_pool *pool)
+/* `pool` 0: those that are reserved. */
+static void print_prefixes(const struct weir_config *c, uint16_t pool, const char *indent,
+			   const char *name)
 {
 	const struct weir_conf_prefix *last = NULL;
 	size_t i;
 
 	for (i = 0; i < c->prefixes_count; i++)
-		if (c->prefixes[i].pool == pool->id)
+		if (c->prefixes[i].pool == pool)
 			last = &c->prefixes[i];
-	printf("\tprefixes = {\n");
+	if (!last && !pool)
+		return;
+	printf("%s%s = {\n", indent, name);
 	for (i = 0; i < c->prefixes_count; i++)
-		if (c->prefixes[i].pool == pool->id)
-			print_item("\t\t", c->prefixes[i].text, &c->prefixes[i] == last);
-	printf("\t}\n");
+		if (c->prefixes[i].pool == pool)
+			print_item(pool ? "\t\t" : "\t", c->prefixes[i].text,
+				   &c->prefixes[i] == last);
+	printf("%s}\n", indent);
 }
 
 static void print_config(const struct weir_config *c)
@@ -95,12 +104,13 @@ static void print_config(const struct weir_config *c)
 			print_item("\t", c->interfaces[i], i + 1 == c->interfaces_count);
 		printf("}\n");
 	}
+	print_prefixes(c, 0, "", "reserve");
 	print_values(c, WEIR_SCOPE_GLOBAL, c, c->lines, "");
 	for (i = 0; i < c->pools_count; i++) {
 		printf("\npool %s {\n", c->pools[i].name);
 		print_values(c, WEIR_SCOPE_POOL, &c->pools[i], c->pools[i].lines, "\t");
 		print_words(&c->pools[i]);
-		print_prefixes(c, &c->pools[i]);
+		print_prefixes(c, c->pools[i].id, "\t", "prefixes");
 		printf("}\n");
 	}
 }

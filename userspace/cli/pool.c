@@ -34,10 +34,11 @@ static void print_settings(const json_t *settings)
 	json_object_foreach((json_t *)settings, name, row) {
 		const json_t *value = json_object_get(row, "value");
 		json_int_t line = cmd_int(row, "line");
-		char from[32], text[512];
+		char from[256], text[512];
 		size_t n = 0;
 
-		snprintf(from, sizeof(from), line > 0 ? "line %d" : line < 0 ? "option" : "default", (int)line);
+		snprintf(from, sizeof(from), line > 0 ? "%s:%d" : line < 0 ? "option" : "default",
+			 cmd_get(row, "file"), (int)line);
 		snprintf(text, sizeof(text), "%s", json_is_string(value) ? json_string_value(value) : "");
 		json_array_foreach(value, i, item)
 			if (n < sizeof(text))
@@ -69,6 +70,23 @@ static void print_queue(const char *name, const json_t *q)
 	cmd_text_print(t, "");
 }
 
+static void print_upstreams(const json_t *list)
+{
+	struct cmd_text *t;
+	const json_t *row;
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	t = cmd_text_new(5);
+	cmd_text_row(t, "UPSTREAM", "STATE", ">WEIGHT", ">REQUESTS", ">FAILURES");
+	json_array_foreach(list, i, row)
+		cmd_text_row(t, cmd_get(row, "address"), cmd_get(row, "state"), cmd_number(cmd_int(row, "weight")),
+			     cmd_number(cmd_int(row, "requests")), cmd_number(cmd_int(row, "failures")));
+	cmd_text_print(t, "");
+	printf("\n");
+}
+
 enum cmd_exit cmd_pool_show(const struct cmd_args *args)
 {
 	_cleanup_json_ json_t *reply =
@@ -84,6 +102,7 @@ enum cmd_exit cmd_pool_show(const struct cmd_args *args)
 	printf("\n");
 	print_queue("QUEUE", json_object_get(json_object_get(reply, "pool"), "queue"));
 	printf("\n");
+	print_upstreams(json_object_get(json_object_get(reply, "pool"), "upstreams"));
 	print_settings(json_object_get(reply, "settings"));
 	return CMD_OK;
 }

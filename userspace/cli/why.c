@@ -19,8 +19,11 @@ static void print_routes(const json_t *routes)
 		}
 		printf("  prefix   %s (bucket %s", prefix, cmd_get(r, "bucket"));
 		if (cmd_int(r, "line") > 0)
-			printf(", line %lld of the configuration", (long long)cmd_int(r, "line"));
-		printf(")\n  pool     %s\n", cmd_get(r, "pool"));
+			printf(", %s:%lld", cmd_get(r, "file"), (long long)cmd_int(r, "line"));
+		if (*cmd_get(r, "pool"))
+			printf(")\n  pool     %s (%s)\n", cmd_get(r, "pool"), cmd_get(r, "state"));
+		else
+			printf(")\n  pool     none, the prefix is reserved: the answer is 400\n");
 	}
 }
 

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <idn2.h>
 #include <string.h>
 
 bool weir_conf_addr_parse(const char *text, size_t bytes, struct weir_addr *ret, bool *ret_is_v6)
@@ -123,10 +124,35 @@ static bool is_name(const char *host, size_t bytes)
 	return label > 0;
 }
 
-static int parse_host(const char *host, size_t bytes, struct weir_conf_prefix *p, const char **ret_why)
+int weir_conf_host_ascii(const char *host, size_t bytes, char **ret)
+{
+	_cleanup_free_ char *copy = strndup(host, bytes);
+	char *ascii = NULL;
+	size_t i;
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	for (i = 0; i < bytes && (unsigned char)copy[i] < 0x80; i++)
+		copy[i] = (char)tolower((unsigned char)copy[i]);
+	if (i == bytes) {
+		*ret = TAKE_PTR(copy);
+		return 0;
+	}
+	r = idn2_to_ascii_8z(copy, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+	if (r != IDN2_OK)
+		return r == IDN2_MALLOC ? -ENOMEM : -EINVAL;
+	/* not from our allocator, says the library */
+	*ret = strdup(ascii);
+	idn2_free(ascii);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int parse_host(const char *host, size_t bytes, struct weir_conf_prefix *p,
+		      const char **ret_why)
 {
 	bool is_v6;
-	size_t i;
+	int r;
 
 	if (bytes == 1 && (*host == '+' || *host == '*')) {
 		p->bucket = *host == '+' ? WEIR_BUCKET_STRONG : WEIR_BUCKET_WEAK;
@@ -148,19 +174,19 @@ static int parse_host(const char *host, size_t bytes, struct weir_conf_prefix *p
 		host += 2;
 		bytes -= 2;
 	}
-	if (bytes > WEIR_HOST_MAX) {
+	r = weir_conf_host_ascii(host, bytes, &p->host);
+	if (r < 0) {
+		*ret_why = "the host is no name that IDNA allows (RFC 5891)";
+		return r;
+	}
+	if (strlen(p->host) > WEIR_HOST_MAX) {
 		*ret_why = "the host name is too long";
 		return -EINVAL;
 	}
-	if (!is_name(host, bytes)) {
-		*ret_why = "the host must be +, *, a name, *.name or an address; other letters as punycode (xn--)";
+	if (!is_name(p->host, strlen(p->host))) {
+		*ret_why = "the host must be +, *, a name, *.name or an address";
 		return -EINVAL;
 	}
-	p->host = strndup(host, bytes);
-	if (!p->host)
-		return -ENOMEM;
-	for (i = 0; i < bytes; i++)
-		p->host[i] = (char)tolower((unsigned char)p->host[i]);
 	return 0;
 }
 
@@ -229,6 +255,10 @@ static int parse_path(const char *text, struct weir_conf_prefix *p, const char *
 		*ret_why = "the path holds a query, a bad %-escape, or a character that no path has";
 		return -EINVAL;
 	}
+	if (strlen(path) > WEIR_PREFIX_PATH_MAX) {
+		*ret_why = "the path is longer than 1000 bytes";
+		return -EINVAL;
+	}
 	if (!are_segments_plain(path, &depth)) {
 		*ret_why = "the path holds an empty segment, '.' or '..'";
 		return -EINVAL;
@@ -240,7 +270,7 @@ static int parse_path(const char *text, struct weir_conf_prefix *p, const char *
 	p->path = TAKE_PTR(path);
 	return 0;
 }
-_Static_assert(WEIR_DEPTH_MAX == 16, "the message above names the limit");
+_Static_assert(WEIR_DEPTH_MAX == 16 && WEIR_PREFIX_PATH_MAX == 1000, "the messages above name the limits");
 
 int weir_conf_prefix_compare_group(const struct weir_conf_prefix *a, const struct weir_conf_prefix *b)
 {

@@ -29,8 +29,8 @@ static void check_name(const struct weir_config *c, const struct weir_conf_pool 
 				"a pool's name has 1 to %zu letters, digits, '_', '-' or '.'", sizeof(p->name) - 1);
 	for (other = c->pools; other < p; other++)
 		if (p->name[0] && !strcmp(other->name, p->name))
-			weir_conf_error(report, c->file, p->line, "pool '%s' exists already, in line %d", p->name,
-					other->line);
+			weir_conf_error(report, c->file, p->line, "pool '%s' exists already, in %s",
+					p->name, weir_conf_place(c, other->line));
 }
 
 bool weir_conf_can_read(const struct weir_conf_pool *p, const char *path, bool is_directory, const char **ret_blocked)
@@ -162,6 +162,8 @@ static int check_pools(struct weir_config *c, struct weir_conf_report *report)
 			r = check_root(c, p, report);
 		if (r == 0)
 			r = weir_conf_check_module(c, p, report);
+		if (r == 0)
+			r = weir_conf_check_proxy(c, p, report);
 		if (r < 0)
 			return r;
 		set_threads(c, p, report);
@@ -203,8 +205,9 @@ static int check_duplicates(const struct weir_config *c, struct weir_conf_report
 	for (i = 1; i < c->prefixes_count; i++)
 		if (!weir_conf_prefix_compare(sorted[i - 1], sorted[i]))
 			weir_conf_error(report, c->file, MAX(sorted[i]->line, 0),
-					"prefix '%s' is the same as '%s' in line %d", sorted[i]->text,
-					sorted[i - 1]->text, sorted[i - 1]->line);
+					"prefix '%s' is the same as '%s' in %s", sorted[i]->text,
+					sorted[i - 1]->text,
+					weir_conf_place(c, sorted[i - 1]->line));
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "weir/endpoint.h"
@@ -14,6 +15,7 @@
 #include "weir/route.h"
 
 #include "common/macro.h"
+#include "config/proxy.h"
 
 #include "config/module.h"
 #include "config/static.h"
@@ -47,6 +49,7 @@ enum weir_handler {
 	WEIR_HANDLER_STATIC,
 	WEIR_HANDLER_DEBUG,
 	WEIR_HANDLER_MODULE,
+	WEIR_HANDLER_PROXY,
 };
 
 enum weir_cpu_action {
@@ -123,6 +126,9 @@ struct weir_conf_pool {
 	unsigned nofile;	  /* 0: no limit of its own */
 	struct weir_conf_words environment;
 
+	/* where requests are passed on to */
+	struct weir_conf_words upstreams;
+	struct weir_conf_proxy proxy;
 	struct weir_conf_static files; /* handler static */
 	struct weir_conf_module module;
 
@@ -130,16 +136,25 @@ struct weir_conf_pool {
 	int lines[WEIR_PARAM__MAX]; /* where each parameter was set, by enum weir_param_id; see WEIR_LINE_* */
 };
 
+#define WEIR_PREFIX_PATH_MAX 1000 /* bytes of a prefix's path */
+
 struct weir_conf_prefix {
 	char *text;	      /* as written, "http://+:80/app/" */
 	enum weir_bucket bucket;
-	char *host;	      /* lower case; without "*." for SUBDOMAIN; NULL for STRONG and WEAK */
+	char *host; /* lower case, punycode; without "*." for SUBDOMAIN; NULL for STRONG and WEAK */
 	struct weir_addr addr; /* bucket IP */
 	uint16_t port;
-	char *path;	      /* begins and ends with '/' */
-	uint16_t pool;	      /* id */
-	uint32_t id;	      /* index in weir_config.prefixes */
+	char *path;    /* begins and ends with '/' */
+	uint16_t pool; /* id; 0: reserved, no pool has it */
+	uint32_t id;   /* index in weir_config.prefixes */
 	int line;
+};
+
+/* Lines from `first` on, of the text that was parsed, are the lines of `file` from `line` on. */
+struct weir_conf_span {
+	int first;
+	int line;
+	char *file;
 };
 
 struct weir_config {
@@ -158,6 +173,9 @@ struct weir_config {
 	char *admin;		/* ADDR:PORT of the admin endpoint; NULL or empty: none */
 	char *file;		/* configuration file; NULL: options only */
 	int lines[WEIR_PARAM__MAX]; /* as in weir_conf_pool */
+	struct weir_conf_span *spans; /* rising; what is a line in this struct and those above is
+					 one of the whole text */
+	size_t spans_count;
 };
 
 /* Values of `lines` that are no line of the file. */
@@ -203,6 +221,17 @@ void weir_conf_diag_format(const struct weir_conf_diag *d, char *buf, size_t byt
  * may hold warnings when 0 is returned. */
 int weir_config_load(const struct weir_conf_options *o, struct weir_conf_report *report, struct weir_config **ret);
 
+/* The file and its line that a line number in the configuration stands for: they differ where files
+ * are included. Numbers that are no line (WEIR_LINE_*) come back as they are, with the main file.
+ */
+int weir_conf_line(const struct weir_config *c, int line, const char **ret_file);
+/* The same for people: "line 3", or "FILE:3" where there are several files. One of two static
+ * buffers. */
+const char *weir_conf_place(const struct weir_config *c, int line);
+
+/* The pool with this id. NULL: none. */
+const struct weir_conf_pool *weir_config_pool(const struct weir_config *c, uint16_t id);
+
 /* Frees the configuration and all that it owns. Takes NULL, returns NULL. */
 struct weir_config *weir_config_free(struct weir_config *c);
 DEFINE_CLEANUP(struct weir_config *, weir_config_free)
@@ -225,6 +254,8 @@ enum weir_param_type {
 	WEIR_TYPE_START_MODE, /* enum weir_start_mode */
 	WEIR_TYPE_CPU_ACTION, /* enum weir_cpu_action */
 	WEIR_TYPE_HANDLER,  /* enum weir_handler */
+	WEIR_TYPE_BALANCE,  /* enum weir_balance */
+	WEIR_TYPE_FORWARDED, /* enum weir_forwarded */
 	WEIR_TYPE_LISTING,  /* enum weir_listing */
 	WEIR_TYPE_SANDBOX,  /* enum weir_sandbox */
 	WEIR_TYPE_LISTENS,  /* list: weir_config.listens */
@@ -247,6 +278,11 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 /* The list of a WORDS parameter. */
 const struct weir_conf_words *weir_param_words(const struct weir_param *p, const void *base);
 const char *weir_attach_name(enum weir_attach a);
+/* The words of a type that is an enum; NULL: it is none. */
+const char *const *weir_param_choices(enum weir_param_type type, size_t *ret_count);
+/* Copies a page of the manual with the parameters of this table between its marks. -ENOENT: it has
+ * no marks; -EIO. */
+int weir_conf_manual(const char *page, FILE *out);
 
 /* Which codings of Accept-Encoding the pool's responses may depend on: a set of enum weir_encoding, weir_pool.encodings. */
 uint8_t weir_conf_pool_encodings(const struct weir_conf_pool *p);
@@ -261,6 +297,10 @@ int weir_conf_prefix_compare(const struct weir_conf_prefix *a, const struct weir
 
 /* Parses "ADDR:PORT"; an empty or "*" address gives two, IPv4 and IPv6. Returns how many, or -EINVAL and *ret_why. */
 int weir_conf_listen_parse(const char *text, struct weir_conf_listen ret[2], const char **ret_why);
+
+/* A host name as clients send it: lower case; letters outside of ASCII (UTF-8) as punycode (IDNA
+ * 2008, RFC 5891). -EINVAL: no such name; -ENOMEM. The caller frees. */
+int weir_conf_host_ascii(const char *host, size_t bytes, char **ret);
 
 /* Parses an address without port or brackets. False: it is none. */
 bool weir_conf_addr_parse(const char *text, size_t bytes, struct weir_addr *ret, bool *ret_is_v6);

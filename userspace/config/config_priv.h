@@ -12,6 +12,10 @@
 void weir_conf_error(struct weir_conf_report *r, const char *where, int line, const char *fmt, ...) _printf_(4, 5);
 void weir_conf_warning(struct weir_conf_report *r, const char *where, int line, const char *fmt, ...) _printf_(4, 5);
 void weir_conf_report_sort(struct weir_conf_report *r);
+/* Forgets all but the first `count` findings. */
+void weir_conf_report_cut(struct weir_conf_report *r, size_t count);
+/* Lines of the whole text become files and lines. After it the report cannot be sorted any more. */
+void weir_conf_report_locate(struct weir_conf_report *r, const struct weir_config *c);
 
 /* Sets a parameter that is no list from text. -EINVAL: *ret_why (static, one buffer) says what is expected. */
 int weir_param_set(const struct weir_param *p, void *base, const char *text, const char **ret_why);
@@ -26,13 +30,20 @@ int weir_conf_set(struct weir_config *c, struct weir_conf_pool *pool, enum weir_
 /* A new pool with defaults, named and numbered; valid until the next one is added. */
 int weir_conf_add_pool(struct weir_config *c, const char *name, int line, struct weir_conf_pool **ret);
 
-/* Reads c->file into `c`. Findings go to the report. -EBADMSG: a syntax error, reported, ended it early; -ENOMEM; or
- * an error of open() and read(). */
+/* Reads c->file with all that it includes into one text for the parser, and c->spans. What is wrong
+ * with a part of it goes to the report; -errno of the main file, -ENOMEM, -EFBIG. The caller frees.
+ */
+int weir_conf_source(struct weir_config *c, struct weir_conf_report *report, char **ret);
+
+/* Reads c->file into `c`. Findings go to the report. -EBADMSG: a syntax error, reported, ended it
+ * early; -ENOMEM; or an error of open() and read(). */
 int weir_conf_parse(struct weir_config *c, struct weir_conf_report *report);
 
 /* What no single value of a pool shows: lists, CPUs, programs, paths. */
 void weir_conf_check_life(const struct weir_config *c, const struct weir_conf_pool *p, struct weir_conf_report *report);
 
+/* Resolves the upstreams of a pool whose handler has them. -ENOMEM only. */
+int weir_conf_check_proxy(const struct weir_config *c, struct weir_conf_pool *p, struct weir_conf_report *report);
 /* A row of one of the static handler's lists: reports what is wrong with it. Other parameters pass. */
 void weir_conf_check_static_word(enum weir_param_id id, const char *text, const char *where, int line,
 				 struct weir_conf_report *report);

@@ -33,12 +33,23 @@ struct weir_config *weir_config_free(struct weir_config *c)
 		weir_conf_words_fini(&c->pools[i].restart_schedule);
 		weir_conf_words_fini(&c->pools[i].restart_files);
 		weir_conf_words_fini(&c->pools[i].environment);
+		weir_conf_words_fini(&c->pools[i].module.options);
+		weir_conf_words_fini(&c->pools[i].upstreams);
+		weir_conf_words_fini(&c->pools[i].proxy.request_fields);
+		weir_conf_words_fini(&c->pools[i].proxy.response_fields);
+		free(c->pools[i].proxy.servers);
+		free(c->pools[i].proxy.hash_header);
+		free(c->pools[i].proxy.health_path);
+		free(c->pools[i].proxy.host);
 		weir_conf_static_fini(&c->pools[i].files);
 	}
 	for (i = 0; i < c->prefixes_count; i++)
 		weir_conf_prefix_fini(&c->prefixes[i]);
 	for (i = 0; i < c->interfaces_count; i++)
 		free(c->interfaces[i]);
+	for (i = 0; i < c->spans_count; i++)
+		free(c->spans[i].file);
+	free(c->spans);
 	free(c->listens);
 	free(c->pools);
 	free(c->prefixes);
@@ -47,6 +58,16 @@ struct weir_config *weir_config_free(struct weir_config *c)
 	free(c->name);
 	free(c->file);
 	free(c);
+	return NULL;
+}
+
+const struct weir_conf_pool *weir_config_pool(const struct weir_config *c, uint16_t id)
+{
+	size_t i;
+
+	for (i = 0; i < c->pools_count; i++)
+		if (c->pools[i].id == id)
+			return &c->pools[i];
 	return NULL;
 }
 
@@ -143,21 +164,23 @@ static int add_prefix(struct weir_config *c, const struct weir_conf_pool *pool, 
 		return -ENOMEM;
 	}
 	c->prefixes = prefixes;
-	p.pool = pool->id;
+	p.pool = pool ? pool->id : 0;
 	p.id = (uint32_t)c->prefixes_count;
 	p.line = line;
 	prefixes[c->prefixes_count++] = p;
 	return 0;
 }
 
-static int set_value(void *base, const struct weir_param *p, const char *text, const char *where, int line,
-		     const int *set_at, struct weir_conf_report *report)
+static int set_value(const struct weir_config *c, void *base, const struct weir_param *p,
+		     const char *text, const char *where, int line, const int *set_at,
+		     struct weir_conf_report *report)
 {
 	const char *why;
 	int r;
 
 	if (*set_at > 0 && line > 0)
-		weir_conf_error(report, where, line, "'%s' is given twice, first in line %d", p->name, *set_at);
+		weir_conf_error(report, where, line, "'%s' is given twice, first in %s", p->name,
+				weir_conf_place(c, *set_at));
 	r = weir_param_set(p, base, text, &why);
 	if (r != -EINVAL)
 		return r;
@@ -187,7 +210,8 @@ int weir_conf_set(struct weir_config *c, struct weir_conf_pool *pool, enum weir_
 		r = add_word((struct weir_conf_words *)((char *)pool + p->offset), text);
 		break;
 	default:
-		r = set_value(pool ? (void *)pool : (void *)c, p, text, where, shown, set_at, report);
+		r = set_value(c, pool ? (void *)pool : (void *)c, p, text, where, shown, set_at,
+			      report);
 	}
 	*set_at = line;
 	return r;
@@ -270,7 +294,8 @@ static int fill(struct weir_config *c, const struct weir_conf_options *o, struct
 		if (r == -ENOMEM || r == -EBADMSG)
 			return r;
 		if (r < 0) {
-			weir_conf_error(report, c->file, 0, "cannot be read: %s", strerror(-r));
+			weir_conf_error(report, c->file, 0, "cannot be read: %s",
+					r == -EINVAL ? "it is no regular file" : strerror(-r));
 			return -ENOENT;
 		}
 	}
@@ -313,6 +338,7 @@ int weir_config_load(const struct weir_conf_options *o, struct weir_conf_report 
 	if (r == 0)
 		r = weir_conf_check(c, report);
 	weir_conf_report_sort(report);
+	weir_conf_report_locate(report, c);
 	if (r < 0 && r != -EBADMSG)
 		return r;
 	if (report->errors)

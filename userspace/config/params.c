@@ -22,15 +22,17 @@ static const char *const attach_names[] = { "auto", "native", "generic", "none" 
 
 static const char *const verbosity_names[] = { "basic", "limited", "full" };
 static const char *const start_mode_names[] = { "always", "on_demand" };
-static const char *const handler_names[] = { "static", "debug", "module" };
+static const char *const handler_names[] = { "static", "debug", "module", "proxy" };
 static const char *const sandbox_names[] = { "strict", "relaxed", "off" };
+static const char *const balance_names[] = { "round_robin", "least_conn", "hash_uri", "hash_client", "hash_header" };
+static const char *const forwarded_names[] = { "append", "replace", "off" };
 static const char *const listing_names[] = { "off", "html", "json" };
 static const char *const cpu_action_names[] = { "no_action", "kill", "throttle" };
 
 static const struct {
 	const char *name;
 	unsigned long ms;
-} units[] = { { "ms", 1 }, { "s", 1000 }, { "", 1000 }, { "min", 60000 }, { "h", 3600000 } };
+} units[] = { { "ms", 1 }, { "s", 1000 }, { "", 1000 }, { "min", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
 
 /* what the last failed weir_param_set() expected; supervisor and command line have one thread */
 static char why_text[160];
@@ -40,8 +42,7 @@ const char *weir_attach_name(enum weir_attach a)
 	return attach_names[a];
 }
 
-/* The words of a type that is an enum. */
-static const char *const *choices(enum weir_param_type type, size_t *ret_count)
+const char *const *weir_param_choices(enum weir_param_type type, size_t *ret_count)
 {
 	switch (type) {
 	case WEIR_TYPE_ATTACH:
@@ -56,15 +57,24 @@ static const char *const *choices(enum weir_param_type type, size_t *ret_count)
 	case WEIR_TYPE_HANDLER:
 		*ret_count = ARRAY_SIZE(handler_names);
 		return handler_names;
+	case WEIR_TYPE_BALANCE:
+		*ret_count = ARRAY_SIZE(balance_names);
+		return balance_names;
+	case WEIR_TYPE_FORWARDED:
+		*ret_count = ARRAY_SIZE(forwarded_names);
+		return forwarded_names;
 	case WEIR_TYPE_LISTING:
 		*ret_count = ARRAY_SIZE(listing_names);
 		return listing_names;
 	case WEIR_TYPE_SANDBOX:
 		*ret_count = ARRAY_SIZE(sandbox_names);
 		return sandbox_names;
-	default:
+	case WEIR_TYPE_CPU_ACTION:
 		*ret_count = ARRAY_SIZE(cpu_action_names);
 		return cpu_action_names;
+	default:
+		*ret_count = 0;
+		return NULL;
 	}
 }
 
@@ -177,7 +187,7 @@ static int set_percent(const struct weir_param *p, unsigned *ret, const char *te
 static int set_choice(const struct weir_param *p, unsigned *ret, const char *text)
 {
 	size_t count, i, n = 0;
-	const char *const *names = choices(p->type, &count);
+	const char *const *names = weir_param_choices(p->type, &count);
 
 	for (i = 0; i < count; i++) {
 		if (!strcmp(text, names[i])) {
@@ -231,6 +241,8 @@ int weir_param_set(const struct weir_param *p, void *base, const char *text, con
 	case WEIR_TYPE_START_MODE:
 	case WEIR_TYPE_CPU_ACTION:
 	case WEIR_TYPE_HANDLER:
+	case WEIR_TYPE_BALANCE:
+	case WEIR_TYPE_FORWARDED:
 	case WEIR_TYPE_LISTING:
 	case WEIR_TYPE_SANDBOX:
 		return set_choice(p, (unsigned *)at, text);
@@ -322,9 +334,11 @@ void weir_param_format(const struct weir_param *p, const void *base, char *buf, 
 	case WEIR_TYPE_START_MODE:
 	case WEIR_TYPE_CPU_ACTION:
 	case WEIR_TYPE_HANDLER:
+	case WEIR_TYPE_BALANCE:
+	case WEIR_TYPE_FORWARDED:
 	case WEIR_TYPE_LISTING:
 	case WEIR_TYPE_SANDBOX:
-		snprintf(buf, bytes, "%s", choices(p->type, &count)[*(const unsigned *)at]);
+		snprintf(buf, bytes, "%s", weir_param_choices(p->type, &count)[*(const unsigned *)at]);
 		break;
 	default:
 		snprintf(buf, bytes, "%s", "");

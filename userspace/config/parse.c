@@ -1,31 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The configuration file, by libconfuse. Every value arrives in a callback while it is parsed, because only then
- * its line is known; the callbacks never fail, so that one run finds every bad value. Two habits of libconfuse 3.3
- * are worked around: comments inside a list are syntax errors and others count twice, so comments are blanked
- * first; and an unknown name ends the parse, so the file is parsed again with that name known as a dummy. */
+/* The configuration file, by libconfuse. Every value arrives in a callback while it is parsed,
+ * because only then its line is known; the callbacks never fail, so that one run finds every bad
+ * value. Habits of libconfuse 3.3 are worked around: those with comments, variables and included
+ * files in source.c; and an unknown name ends the parse, so the text is parsed again with that name
+ * known as a dummy. */
 #include "config/config_priv.h"
 
 #include <confuse.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#define FILE_BYTES_MAX (16 << 20)
 #define UNKNOWN_MAX 32
 
 /* A list in each pool that has this default: its callback runs where the section begins. No file can write it. */
 #define BEGIN_NAME "(begin)"
 
+enum unknown_kind {
+	UNKNOWN_VALUE,
+	UNKNOWN_LIST,
+	UNKNOWN_SECTION,
+	UNKNOWN_TITLED, /* section */
+};
+
 struct unknown {
 	char name[64];
 	int line;
+	enum unknown_kind kind; /* what the file has behind it */
 	bool is_in_pool;
 };
 
 struct parse {
 	struct weir_config *config;
 	struct weir_conf_report *report;
+	const char *text;
 	bool is_in_pool; /* a pool section is open: the last pool */
 	bool has_failed; /* out of memory */
 	struct unknown unknown[UNKNOWN_MAX];
@@ -72,13 +79,15 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 static int on_begin(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	struct weir_conf_pool *pool;
+	char name[32];
 
 	(void)opt;
 	*(const char **)result = value;
 	if (parse->is_in_pool)
 		return 0;
 	/* never an error from here: libconfuse aborts when a default cannot be parsed */
-	if (weir_conf_add_pool(parse->config, cfg->title, cfg->line, &pool) < 0)
+	snprintf(name, sizeof(name), "line_%d", cfg->line); /* of a section that should be a pool */
+	if (weir_conf_add_pool(parse->config, cfg->title ? cfg->title : name, cfg->line, &pool) < 0)
 		parse->has_failed = true;
 	else
 		parse->is_in_pool = true;
@@ -93,6 +102,41 @@ static int on_end(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
+/* Where a line of the text stands in it. */
+static const char *line_at(int line)
+{
+	const char *p = parse->text;
+
+	for (; p && line > 1; line--) {
+		p = strchr(p, '\n');
+		p += p != NULL;
+	}
+	return p ? p : "";
+}
+
+/* A name in this line, and what stands behind it. NULL: it is not in the line. */
+static const char *find_name(const char *name, int line, enum unknown_kind *ret)
+{
+	const char *start = line_at(line), *end = strchrnul(start, '\n'), *at = strstr(start, name), *p;
+
+	if (!at || at >= end)
+		return NULL;
+	p = at + strlen(name);
+	p += strspn(p, " \t\n");
+	*ret = UNKNOWN_VALUE;
+	if (*p == '=' || *p == '+') {
+		p += strspn(p, "+= \t\n");
+		*ret = *p == '{' ? UNKNOWN_LIST : UNKNOWN_VALUE;
+	} else if (*p == '{') {
+		*ret = UNKNOWN_SECTION;
+	} else {
+		p += strcspn(p, " \t\n{=");
+		p += strspn(p, " \t\n");
+		*ret = *p == '{' ? UNKNOWN_TITLED : UNKNOWN_VALUE;
+	}
+	return at;
+}
+
 static void note_unknown(const char *name, int line)
 {
 	struct unknown *u = &parse->unknown[parse->unknown_count];
@@ -105,6 +149,8 @@ static void note_unknown(const char *name, int line)
 		return;
 	snprintf(u->name, sizeof(u->name), "%s", name);
 	u->line = line;
+	u->kind = UNKNOWN_VALUE;
+	(void)find_name(name, line, &u->kind);
 	u->is_in_pool = parse->is_in_pool;
 	parse->unknown_count++;
 	parse->is_again = true;
@@ -114,9 +160,12 @@ static void note_unknown(const char *name, int line)
 static int on_unknown(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	bool is_again = parse->is_again;
+	enum unknown_kind kind;
 
 	*(const char **)result = value;
-	note_unknown(opt->name, cfg->line);
+	/* a list comes here for each of its items */
+	if (find_name(opt->name, cfg->line, &kind))
+		note_unknown(opt->name, cfg->line);
 	parse->is_again = is_again;
 	return 0;
 }
@@ -168,6 +217,21 @@ static void report_unknown(const struct unknown *u)
 	const struct weir_param *best = NULL;
 	size_t i;
 
+	if (!strcmp(u->name, "include")) {
+		weir_conf_error(parse->report, parse->config->file, u->line,
+				"include is written include(\"file or pattern\"), in one line");
+		return;
+	}
+	if (!strcmp(u->name, "pool")) {
+		weir_conf_error(parse->report, parse->config->file, u->line,
+				"a pool inside of a pool: is a closing brace missing before it?");
+		return;
+	}
+	if (u->kind >= UNKNOWN_SECTION && !u->is_in_pool) {
+		weir_conf_error(parse->report, parse->config->file, u->line,
+				"unknown section '%s', did you mean pool NAME { ... }?", u->name);
+		return;
+	}
 	for (i = 0; i < WEIR_PARAM__MAX; i++) {
 		const struct weir_param *p = &weir_params[i];
 
@@ -195,8 +259,18 @@ static cfg_opt_t value_option(const char *name, bool is_list, cfg_callback_t cal
 	return is_list ? list : single;
 }
 
+/* An unknown section is read as if it were a pool: that finds what is wrong inside of it, too. */
+static cfg_opt_t unknown_option(const struct unknown *u, cfg_opt_t *pool_opts)
+{
+	cfg_flag_t flags = CFGF_MULTI | (u->kind == UNKNOWN_TITLED ? CFGF_TITLE : CFGF_NONE);
+
+	if (u->kind < UNKNOWN_SECTION || u->is_in_pool)
+		return value_option(u->name, u->kind == UNKNOWN_LIST, on_unknown);
+	return (cfg_opt_t)CFG_SEC(u->name, pool_opts, flags);
+}
+
 /* Fills in the rows of a scope and the dummies; returns how many. */
-static size_t scope_options(enum weir_param_scope scope, cfg_opt_t *opts)
+static size_t scope_options(enum weir_param_scope scope, cfg_opt_t *opts, cfg_opt_t *pool_opts)
 {
 	size_t i, j, n = 0;
 
@@ -211,7 +285,7 @@ static size_t scope_options(enum weir_param_scope scope, cfg_opt_t *opts)
 		for (j = 0; j < n && strcmp(opts[j].name, u->name); j++)
 			;
 		if (j == n && u->is_in_pool == (scope == WEIR_SCOPE_POOL))
-			opts[n++] = value_option(u->name, false, on_unknown);
+			opts[n++] = unknown_option(u, pool_opts);
 	}
 	return n;
 }
@@ -221,13 +295,13 @@ static int parse_text(const char *text)
 	cfg_opt_t begin = CFG_STR_LIST_CB(BEGIN_NAME, "{.}", CFGF_NONE, on_begin), end = CFG_END();
 	cfg_opt_t pool_opts[WEIR_PARAM__MAX + UNKNOWN_MAX + 2], opts[WEIR_PARAM__MAX + UNKNOWN_MAX + 2];
 	_cleanup_fclose_ FILE *f = NULL;
-	size_t n;
+	size_t n, i;
 	cfg_t *cfg;
 
-	n = scope_options(WEIR_SCOPE_POOL, pool_opts);
+	n = scope_options(WEIR_SCOPE_POOL, pool_opts, NULL);
 	pool_opts[n++] = begin;
 	pool_opts[n] = end;
-	n = scope_options(WEIR_SCOPE_GLOBAL, opts);
+	n = scope_options(WEIR_SCOPE_GLOBAL, opts, pool_opts);
 	opts[n++] = (cfg_opt_t)CFG_SEC("pool", pool_opts, CFGF_MULTI | CFGF_TITLE);
 	opts[n] = end;
 
@@ -238,6 +312,9 @@ static int parse_text(const char *text)
 	cfg->filename = strdup(parse->config->file);
 	(void)cfg_set_error_function(cfg, on_error);
 	(void)cfg_set_validate_func(cfg, "pool", on_end);
+	for (i = 0; i < parse->unknown_count; i++)
+		if (parse->unknown[i].kind >= UNKNOWN_SECTION && !parse->unknown[i].is_in_pool)
+			(void)cfg_set_validate_func(cfg, parse->unknown[i].name, on_end);
 	parse->is_in_pool = false;
 	parse->is_again = false;
 	(void)cfg_parse_fp(cfg, f);
@@ -245,74 +322,24 @@ static int parse_text(const char *text)
 	return parse->has_failed ? -ENOMEM : 0;
 }
 
-static void blank_comments(char *p)
-{
-	char quote = 0;
-
-	for (; *p; p++) {
-		if (quote) {
-			if (*p == '\\' && p[1])
-				p++;
-			else if (*p == quote)
-				quote = 0;
-		} else if (*p == '"' || *p == '\'') {
-			quote = *p;
-		} else if (*p == '#' || (*p == '/' && p[1] == '/')) {
-			while (p[1] && *p != '\n')
-				*p++ = ' ';
-		} else if (*p == '/' && p[1] == '*') {
-			char *stop = strstr(p + 2, "*/");
-
-			for (stop = stop ? stop + 2 : p + strlen(p); p < stop; p++)
-				if (*p != '\n')
-					*p = ' ';
-			p--;
-		}
-	}
-}
-
-static int read_file(const char *path, char **ret)
-{
-	_cleanup_close_ int fd = -1;
-	_cleanup_free_ char *text = NULL;
-	struct stat st;
-	ssize_t n;
-
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-	if (st.st_size > FILE_BYTES_MAX)
-		return -EFBIG;
-	/* a line end of our own: fmemopen() refuses an empty file, and a comment may end without one */
-	text = calloc(1, (size_t)st.st_size + 2);
-	if (!text)
-		return -ENOMEM;
-	n = read(fd, text, (size_t)st.st_size);
-	if (n < 0)
-		return -errno;
-	text[n] = '\n';
-	*ret = TAKE_PTR(text);
-	return 0;
-}
-
 /* Forgets what a run that met an unknown name has set. */
-static int start_again(struct weir_config *c, struct weir_conf_report *report)
+static int start_again(struct weir_config *c, struct weir_conf_report *report, size_t before)
 {
-	struct weir_config fresh = { .file = TAKE_PTR(c->file) };
+	struct weir_config fresh = {
+	    .file = c->file, .spans = c->spans, .spans_count = c->spans_count};
 	struct weir_config *old = malloc(sizeof(*old));
 	int r;
 
-	if (!old) {
-		c->file = fresh.file;
+	if (!old)
 		return -ENOMEM;
-	}
 	r = weir_params_default(WEIR_SCOPE_GLOBAL, &fresh);
 	*old = *c;
 	*c = fresh;
+	old->file = NULL;
+	old->spans = NULL;
+	old->spans_count = 0;
 	weir_config_free(old);
-	weir_conf_report_fini(report);
+	weir_conf_report_cut(report, before);
 	return r;
 }
 
@@ -320,18 +347,18 @@ int weir_conf_parse(struct weir_config *c, struct weir_conf_report *report)
 {
 	struct parse state = { .config = c, .report = report };
 	_cleanup_free_ char *text = NULL;
-	size_t i;
+	size_t i, before;
 	int r;
 
-	r = read_file(c->file, &text);
+	r = weir_conf_source(c, report, &text);
 	if (r < 0)
 		return r;
-	blank_comments(text);
-
+	before = report->count;
+	state.text = text;
 	parse = &state;
 	r = parse_text(text);
 	while (r == 0 && state.is_again) {
-		r = start_again(c, report);
+		r = start_again(c, report, before);
 		if (r == 0)
 			r = parse_text(text);
 	}

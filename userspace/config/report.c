@@ -66,14 +66,40 @@ void weir_conf_diag_format(const struct weir_conf_diag *d, char *buf, size_t byt
 		snprintf(buf, bytes, "%s%s", kind, text);
 }
 
-void weir_conf_report_fini(struct weir_conf_report *r)
+void weir_conf_report_locate(struct weir_conf_report *r, const struct weir_config *c)
 {
 	size_t i;
 
 	for (i = 0; i < r->count; i++) {
-		free(r->rows[i].where);
-		free(r->rows[i].text);
+		struct weir_conf_diag *d = &r->rows[i];
+		const char *file;
+		char *copy;
+
+		if (d->line <= 0 || !d->where || !c->file || strcmp(d->where, c->file) != 0)
+			continue;
+		d->line = weir_conf_line(c, d->line, &file);
+		copy = strdup(file);
+		if (copy) {
+			free(d->where);
+			d->where = copy;
+		}
 	}
+}
+
+void weir_conf_report_cut(struct weir_conf_report *r, size_t count)
+{
+	while (r->count > count) {
+		struct weir_conf_diag *d = &r->rows[--r->count];
+
+		r->errors -= !d->is_warning;
+		free(d->where);
+		free(d->text);
+	}
+}
+
+void weir_conf_report_fini(struct weir_conf_report *r)
+{
+	weir_conf_report_cut(r, 0);
 	free(r->rows);
 	*r = (struct weir_conf_report){};
 }

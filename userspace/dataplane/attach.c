@@ -161,6 +161,16 @@ static void detach_tc(unsigned ifindex, bool with_qdisc)
 	(void)bpf_tc_hook_destroy(&hook);
 }
 
+/* By the link alone: a supervisor that has started itself anew may not look at programs by their numbers. */
+void dp_drop_filter(int link)
+{
+	struct bpf_link_info info = {};
+	uint32_t bytes = sizeof(info);
+
+	if (!bpf_obj_get_info_by_fd(link, &info, &bytes) && info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex)
+		detach_tc(info.xdp.ifindex, !dp_tc_has_others(info.xdp.ifindex, TC_PRIORITY));
+}
+
 static int link_xdp(struct weir_dataplane *dp, struct dp_iface *i, unsigned mode)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode);
@@ -403,6 +413,8 @@ int weir_dataplane_attach(struct weir_dataplane *dp, const struct weir_config *c
 		dp_detach(dp);
 		return r;
 	}
+	if (dp_pin_pools(dp, conf) < 0)
+		weir_warn("the maps of the pools cannot be pinned: the next supervisor will replace their workers");
 	/* interfaces that an earlier instance used and this one does not */
 	if (dp->pin_dir[0]) {
 		dp_unlink(dp->pin_dir, is_used, dp);

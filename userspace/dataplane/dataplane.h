@@ -31,21 +31,20 @@ struct weir_dataplane_iface {
 /* Removes what a dead instance with the same name left: pins, tc filters. Safe when there is nothing. */
 int weir_dataplane_clean(const struct weir_config *conf);
 
-/* Which pinned maps of an earlier instance, whose workers still serve, are used on. */
-enum weir_reuse {
-	WEIR_REUSE_NOTHING,
-	WEIR_REUSE_FLOWS, /* connections and secrets: the endpoints are the same, other things are not */
-	WEIR_REUSE_ALL,	  /* the configuration is the same */
-};
-
-/* Loads every program and map for `conf`, without attaching. -EPERM, -ENOENT (kernel lacks something, or a map that shall be
- * used on is missing): *ret_why says. */
-int weir_dataplane_load(const struct weir_config *conf, enum weir_reuse reuse, struct weir_dataplane **ret_dp,
+/* Loads every program and map for `conf`, without attaching. With `is_kept` (by pool id) the pinned maps of an earlier
+ * instance are used on: connections, secrets, endpoints, and what belongs to the pools that it names; the others get new
+ * maps. NULL: all are new. -EPERM, -ENOENT (kernel lacks something, or a map that shall be used on is missing): *ret_why
+ * says. */
+int weir_dataplane_load(const struct weir_config *conf, const bool *is_kept, struct weir_dataplane **ret_dp,
 			char ret_why[256]);
 
 /* Detaches, unpins and frees everything. Takes NULL, returns NULL. */
 struct weir_dataplane *weir_dataplane_free(struct weir_dataplane *dp);
 DEFINE_CLEANUP(struct weir_dataplane *, weir_dataplane_free)
+
+/* Frees it and leaves what is attached and pinned to an earlier instance's workers, and to the next supervisor. Takes NULL,
+ * returns NULL. */
+struct weir_dataplane *weir_dataplane_leave(struct weir_dataplane *dp);
 
 /* Maps that a worker of `pool` inherits: ret_cache[WEIR_CLASS__MAX], ret_tickets, ret_queue. Owned by the dataplane. */
 void weir_dataplane_pool_fds(struct weir_dataplane *dp, uint16_t pool, int *ret_cache, int *ret_tickets,
@@ -54,9 +53,15 @@ void weir_dataplane_pool_fds(struct weir_dataplane *dp, uint16_t pool, int *ret_
 int weir_dataplane_clock_fd(struct weir_dataplane *dp);
 const uint64_t *weir_dataplane_cache_secret(struct weir_dataplane *dp);
 
-/* Writes endpoints (wildcards expanded to local addresses), pools and routes. */
+/* Writes pools and routes, then endpoints (wildcards expanded to local addresses), which take the new routes one by one:
+ * a request sees the table of its endpoint, whole. What an earlier configuration had on the same maps goes, but for its
+ * pools: weir_dataplane_forget_pool(). */
 int weir_dataplane_configure(struct weir_dataplane *dp, const struct weir_config *conf,
 			     const struct weir_route_compiled *routes);
+
+/* Takes a pool that no request is routed to any more, and whose workers are gone, out of the maps. `name`: of its pins;
+ * NULL: they are another pool's now. */
+void weir_dataplane_forget_pool(struct weir_dataplane *dp, uint16_t pool, const char *name);
 
 /* Changes what the programs do with a pool's requests: refusal NONE serves them. Effective with the next packet. */
 int weir_dataplane_set_pool(struct weir_dataplane *dp, uint16_t pool, enum weir_refusal refusal,

@@ -28,7 +28,7 @@ struct dp_pool {
 
 struct weir_dataplane {
 	struct weir_bpf *skel;
-	enum weir_reuse reuse;	/* of a dead supervisor's maps */
+	const bool *is_kept;	/* while loading: pools whose maps are used on; NULL: nothing is */
 	char pin_dir[128];	/* /sys/fs/bpf/weir/<name>; empty: no pins */
 	int sock_link;		/* cgroup link of weir_sock; -1 */
 	struct dp_iface ifaces[DP_IFACES_MAX];
@@ -48,13 +48,17 @@ void dp_maps_close_pools(struct weir_dataplane *dp);
 
 /* pin.c: pins are for people with bpftool and for the next start; without bpffs there are none. */
 int dp_pin(struct weir_dataplane *dp, const struct weir_config *conf);
+/* What belongs to each pool, in the place of what a pool of that name had: once nothing can fail any more. */
+int dp_pin_pools(struct weir_dataplane *dp, const struct weir_config *conf);
 void dp_pin_link(const struct weir_dataplane *dp, const char *name, int fd);
 int dp_pinned(const char *dir, const char *name); /* a descriptor, or -errno */
 /* Links: takes those that are pinned off their hooks, but for `keep` (pin names; may be NULL). */
 void dp_unlink(const char *dir, bool (*keep)(const char *name, void *arg), void *arg);
-/* reuse.c: before load, the pinned maps; after load, the pools' own, and the secrets. */
+void dp_unpin_pool(const struct weir_dataplane *dp, const char *pool);
+/* reuse.c: before load, the pinned maps; after load, those of a pool, of the refusals, and the secrets. */
 int dp_reuse_maps(struct weir_dataplane *dp, const struct weir_config *conf);
-int dp_reuse_pools(struct weir_dataplane *dp, const struct weir_config *conf);
+int dp_reuse_pool(const struct weir_config *conf, const struct weir_conf_pool *p, struct dp_pool *dpp);
+int dp_reuse_refusals(struct weir_dataplane *dp, const struct weir_config *conf);
 int dp_reuse_secrets(struct weir_dataplane *dp);
 int dp_map_queue(struct dp_pool *p);
 void dp_unpin(const char *dir);
@@ -63,6 +67,7 @@ int dp_pin_dir(const struct weir_config *conf, char ret_dir[128]);
 /* attach.c */
 void dp_detach(struct weir_dataplane *dp);
 bool dp_iface_is_local(const char *name);
+void dp_drop_filter(int link); /* the tc filter beside an XDP link, which is about to go */
 int dp_find_cgroup(char ret_path[256]);
 
 /* filters.c: does the interface's clsact qdisc carry filters of another priority? True also when unknown. */

@@ -122,13 +122,13 @@ static int load(struct weir_dataplane *dp, const struct weir_config *conf)
 	if (r >= 0)
 		r = weir_bpf__load(dp->skel);
 	if (r >= 0)
-		r = dp->reuse == WEIR_REUSE_ALL ? dp_reuse_pools(dp, conf) : dp_maps_make_pools(dp, conf);
+		r = dp_maps_make_pools(dp, conf);
 	if (r >= 0)
-		r = dp->reuse ? dp_reuse_secrets(dp) : dp_secrets_init(dp);
+		r = dp->is_kept ? dp_reuse_secrets(dp) : dp_secrets_init(dp);
 	return r < 0 ? r : dp_clock_map(dp);
 }
 
-int weir_dataplane_load(const struct weir_config *conf, enum weir_reuse reuse, struct weir_dataplane **ret_dp,
+int weir_dataplane_load(const struct weir_config *conf, const bool *is_kept, struct weir_dataplane **ret_dp,
 			char ret_why[256])
 {
 	_cleanup_(weir_dataplane_freep) struct weir_dataplane *dp = NULL;
@@ -147,7 +147,7 @@ int weir_dataplane_load(const struct weir_config *conf, enum weir_reuse reuse, s
 	if (!dp)
 		return -ENOMEM;
 	dp->sock_link = -1;
-	dp->reuse = reuse;
+	dp->is_kept = is_kept;
 	for (i = 0; i < WEIR_POOLS_MAX; i++) {
 		dp->pools[i].tickets = dp->pools[i].queue_fd = -1;
 		for (j = 0; j < WEIR_CLASS__MAX; j++)
@@ -158,6 +158,7 @@ int weir_dataplane_load(const struct weir_config *conf, enum weir_reuse reuse, s
 		return explain(-errno, ret_why);
 	set_rodata(dp->skel);
 	r = load(dp, conf);
+	dp->is_kept = NULL;
 	if (r < 0)
 		return explain(r, ret_why);
 	dp_clock_set(dp);
@@ -167,6 +168,21 @@ int weir_dataplane_load(const struct weir_config *conf, enum weir_reuse reuse, s
 			  strerror(-r));
 	*ret_dp = TAKE_PTR(dp);
 	return 0;
+}
+
+struct weir_dataplane *weir_dataplane_leave(struct weir_dataplane *dp)
+{
+	size_t i;
+
+	for (i = 0; dp && i < dp->ifaces_count; i++)
+		weir_closep(&dp->ifaces[i].xdp_link);
+	if (!dp)
+		return NULL;
+	dp->ifaces_count = 0;
+	weir_closep(&dp->sock_link);
+	dp->sock_link = -1;
+	dp->pin_dir[0] = '\0';
+	return weir_dataplane_free(dp);
 }
 
 struct weir_dataplane *weir_dataplane_free(struct weir_dataplane *dp)

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Sizes the maps, makes each pool's own cache and ticket maps, and fills endpoints, pools and routes. */
+/* Sizes the maps, and makes, fills and drops each pool's own: cache, tickets, queue. */
 #include "dataplane/dataplane_priv.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#include "common/log.h"
+#include <sys/socket.h>
 
 int dp_maps_size(struct weir_dataplane *dp, const struct weir_config *conf)
 {
@@ -49,35 +44,56 @@ int dp_map_queue(struct dp_pool *p)
 	return 0;
 }
 
-int dp_maps_make_pools(struct weir_dataplane *dp, const struct weir_config *conf)
+/* A pool id may have been another pool's before. */
+static int clear_stats(struct weir_dataplane *dp, uint32_t pool)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ struct weir_pool_stats *none = cpus > 0 ? calloc((size_t)cpus, sizeof(*none)) : NULL;
+
+	if (!none)
+		return cpus < 0 ? cpus : -ENOMEM;
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.weir_pool_stats), &pool, none, BPF_ANY) ? -errno : 0;
+}
+
+static int make_pool(struct weir_dataplane *dp, const struct weir_conf_pool *p)
 {
 	const struct bpf_map *outer[] = { dp->skel->maps.weir_cache_s, dp->skel->maps.weir_cache_m,
 					  dp->skel->maps.weir_cache_l };
 	const struct bpf_map *like[] = { dp->skel->maps.weir_type_s, dp->skel->maps.weir_type_m,
 					 dp->skel->maps.weir_type_l };
-	size_t i;
+	struct dp_pool *dpp = &dp->pools[p->id];
 	int r, c;
 
-	for (i = 0; i < conf->pools_count; i++) {
-		const struct weir_conf_pool *p = &conf->pools[i];
-		struct dp_pool *dpp = &dp->pools[p->id];
-
-		r = add_inner(dp, dp->skel->maps.weir_tickets, dp->skel->maps.weir_type_t, p->id, 't',
-			      WEIR_TICKET_BUCKETS, &dpp->tickets);
-		if (r >= 0)
-			r = add_inner(dp, dp->skel->maps.weir_queues, dp->skel->maps.weir_type_q, p->id, 'q', 1,
-				      &dpp->queue_fd);
-		if (r >= 0)
-			r = dp_map_queue(dpp);
-		for (c = 0; r >= 0 && c < WEIR_CLASS__MAX && p->kernel_cache; c++) {
-			dpp->entries[c] = MAX(p->entries[c], 16u);
-			r = add_inner(dp, outer[c], like[c], p->id, "sml"[c], dpp->entries[c], &dpp->cache[c]);
-		}
-		if (r < 0)
-			return r;
+	r = add_inner(dp, dp->skel->maps.weir_tickets, dp->skel->maps.weir_type_t, p->id, 't', WEIR_TICKET_BUCKETS,
+		      &dpp->tickets);
+	if (r >= 0)
+		r = add_inner(dp, dp->skel->maps.weir_queues, dp->skel->maps.weir_type_q, p->id, 'q', 1,
+			      &dpp->queue_fd);
+	if (r >= 0)
+		r = dp_map_queue(dpp);
+	for (c = 0; r >= 0 && c < WEIR_CLASS__MAX && p->kernel_cache; c++) {
+		dpp->entries[c] = MAX(p->entries[c], 16u);
+		r = add_inner(dp, outer[c], like[c], p->id, "sml"[c], dpp->entries[c], &dpp->cache[c]);
 	}
+	return r < 0 ? r : clear_stats(dp, p->id);
+}
+
+int dp_maps_make_pools(struct weir_dataplane *dp, const struct weir_config *conf)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < conf->pools_count && r >= 0; i++) {
+		const struct weir_conf_pool *p = &conf->pools[i];
+
+		r = dp->is_kept && dp->is_kept[p->id] ? dp_reuse_pool(conf, p, &dp->pools[p->id]) : make_pool(dp, p);
+	}
+	if (r < 0)
+		return r;
 	/* pool 0 serves nothing but the canned refusals */
-	return add_inner(dp, outer[0], like[0], 0, 's', 64, &dp->pools[0].cache[0]);
+	return dp->is_kept ? dp_reuse_refusals(dp, conf) :
+			     add_inner(dp, dp->skel->maps.weir_cache_s, dp->skel->maps.weir_type_s, 0, 's', 64,
+				       &dp->pools[0].cache[0]);
 }
 
 void dp_maps_close_pools(struct weir_dataplane *dp)
@@ -140,139 +156,6 @@ const uint64_t *weir_dataplane_cache_secret(struct weir_dataplane *dp)
 	return (const uint64_t *)dp->secrets.cache_key;
 }
 
-static int put_endpoint(struct weir_dataplane *dp, const struct weir_conf_listen *l, const struct weir_addr *addr,
-			const struct weir_endpoint *e)
-{
-	struct weir_endpoint_key k = { .addr = *addr, .port = htons(l->port) };
-
-	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.weir_endpoints), &k, e, BPF_ANY) ? -errno : 0;
-}
-
-static bool mapped(const struct sockaddr *sa, bool is_v6, struct weir_addr *ret)
-{
-	if (!is_v6 && sa->sa_family == AF_INET) {
-		ret->word[0] = ret->word[1] = 0;
-		ret->word[2] = htonl(0xffff);
-		ret->word[3] = ((const struct sockaddr_in *)sa)->sin_addr.s_addr;
-		return true;
-	}
-	if (is_v6 && sa->sa_family == AF_INET6) {
-		memcpy(ret, &((const struct sockaddr_in6 *)sa)->sin6_addr, 16);
-		return true;
-	}
-	return false;
-}
-
-/* A wildcard listens on every address of this host: XDP must not take what the host would forward. */
-static int put_wildcard(struct weir_dataplane *dp, const struct weir_conf_listen *l, const struct weir_endpoint *e)
-{
-	struct ifaddrs *all, *i;
-	struct weir_addr addr;
-	int r = 0;
-
-	if (getifaddrs(&all))
-		return -errno;
-	for (i = all; i && r >= 0; i = i->ifa_next)
-		if (i->ifa_addr && mapped(i->ifa_addr, l->is_v6, &addr))
-			r = put_endpoint(dp, l, &addr, e);
-	freeifaddrs(all);
-	return r;
-}
-
-/* The pool for requests that XDP cannot route: that of the shortest weak prefix on the port, else any. */
-static uint16_t default_pool(const struct weir_config *conf, uint16_t port)
-{
-	const struct weir_conf_prefix *best = NULL;
-	size_t i;
-
-	for (i = 0; i < conf->prefixes_count; i++) {
-		const struct weir_conf_prefix *p = &conf->prefixes[i];
-
-		if (p->port != port || !p->pool)
-			continue;
-		if (!best || p->bucket > best->bucket ||
-		    (p->bucket == best->bucket && strlen(p->path) < strlen(best->path)))
-			best = p;
-	}
-	return best ? best->pool : 0;
-}
-
-/* Does every request on this port belong to the same prefix? */
-static bool is_single(const struct weir_config *conf, uint16_t port)
-{
-	size_t i, n = 0;
-	bool is_all = false;
-
-	for (i = 0; i < conf->prefixes_count; i++) {
-		const struct weir_conf_prefix *p = &conf->prefixes[i];
-
-		if (p->port != port)
-			continue;
-		n++;
-		is_all = p->bucket == WEIR_BUCKET_WEAK && !strcmp(p->path, "/") && p->pool;
-	}
-	return n == 1 && is_all;
-}
-
-/* By id first: a packet may come as soon as the address is known. */
-static int put_listen(struct weir_dataplane *dp, const struct weir_config *conf, const struct weir_conf_listen *l,
-		      uint8_t buckets)
-{
-	struct weir_endpoint e = {
-		.id = l->id,
-		.pool = default_pool(conf, l->port),
-		.flags = WEIR_ENDPOINT_HTTP | (is_single(conf, l->port) ? WEIR_ENDPOINT_SINGLE : 0),
-		.buckets = buckets,
-	};
-	uint32_t id = l->id, word = l->port >> 6;
-	int ports = bpf_map__fd(dp->skel->maps.weir_ports);
-	uint64_t bits = 0;
-
-	if (bpf_map_update_elem(bpf_map__fd(dp->skel->maps.weir_ep_by_id), &id, &e, BPF_ANY) ||
-	    bpf_map_lookup_elem(ports, &word, &bits))
-		return -errno;
-	bits |= 1ULL << (l->port & 63);
-	if (bpf_map_update_elem(ports, &word, &bits, BPF_ANY))
-		return -errno;
-	return l->is_any ? put_wildcard(dp, l, &e) : put_endpoint(dp, l, &l->addr, &e);
-}
-
-static int put_pool(struct weir_dataplane *dp, const struct weir_conf_pool *p)
-{
-	struct weir_pool v = {
-		.state = WEIR_POOL_STARTED,
-		.flags = p->kernel_cache ? WEIR_POOL_CACHED : 0,
-		.first_slot = p->first_slot,
-		.slots = p->slots,
-		.encodings = weir_conf_pool_encodings(p),
-	};
-	uint32_t id = p->id;
-
-	v.verbosity = WEIR_VERBOSITY_LIMITED;
-	snprintf(v.name, sizeof(v.name), "%s", p->name);
-	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.weir_pools), &id, &v, BPF_ANY) ? -errno : 0;
-}
-
-int weir_dataplane_configure(struct weir_dataplane *dp, const struct weir_config *conf,
-			     const struct weir_route_compiled *routes)
-{
-	int hosts = bpf_map__fd(dp->skel->maps.weir_hosts), table = bpf_map__fd(dp->skel->maps.weir_routes);
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < conf->pools_count && r >= 0; i++)
-		r = put_pool(dp, &conf->pools[i]);
-	for (i = 0; i < routes->routes_count && r >= 0; i++)
-		if (bpf_map_update_elem(table, &routes->routes[i].key, &routes->routes[i].value, BPF_ANY))
-			r = -errno;
-	for (i = 0; i < routes->hosts_count && r >= 0; i++)
-		if (bpf_map_update_elem(hosts, &routes->hosts[i].key, &routes->hosts[i].value, BPF_ANY))
-			r = -errno;
-	for (i = 0; i < conf->listens_count && r >= 0; i++)
-		r = put_listen(dp, conf, &conf->listens[i], routes->buckets[conf->listens[i].id]);
-	return r;
-}
-
 int weir_dataplane_add_socket(struct weir_dataplane *dp, uint16_t endpoint, uint32_t slot, int fd)
 {
 	uint32_t index = endpoint * WEIR_SLOTS_MAX + slot;
@@ -282,4 +165,20 @@ int weir_dataplane_add_socket(struct weir_dataplane *dp, uint16_t endpoint, uint
 	if (bpf_map_update_elem(bpf_map__fd(dp->skel->maps.weir_sockets), &index, &value, BPF_ANY))
 		return -errno;
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, &prog, sizeof(prog)) ? -errno : 0;
+}
+
+void weir_dataplane_forget_pool(struct weir_dataplane *dp, uint16_t pool, const char *name)
+{
+	const struct bpf_map *outer[] = { dp->skel->maps.weir_cache_s, dp->skel->maps.weir_cache_m,
+					  dp->skel->maps.weir_cache_l, dp->skel->maps.weir_tickets,
+					  dp->skel->maps.weir_queues };
+	struct weir_pool none = {};
+	uint32_t id = pool;
+	size_t i;
+
+	(void)bpf_map_update_elem(bpf_map__fd(dp->skel->maps.weir_pools), &id, &none, BPF_ANY);
+	for (i = 0; i < ARRAY_SIZE(outer); i++)
+		(void)bpf_map_delete_elem(bpf_map__fd(outer[i]), &id);
+	if (name)
+		dp_unpin_pool(dp, name);
 }

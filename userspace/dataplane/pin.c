@@ -83,6 +83,7 @@ void dp_unlink(const char *dir, bool (*keep)(const char *name, void *arg), void 
 		fd = dp_pinned(dir, e->d_name);
 		if (fd < 0)
 			continue;
+		dp_drop_filter(fd);
 		(void)bpf_link_detach(fd);
 		close(fd);
 		(void)unlinkat(dirfd(d), e->d_name, 0);
@@ -91,14 +92,14 @@ void dp_unlink(const char *dir, bool (*keep)(const char *name, void *arg), void 
 		closedir(d);
 }
 
-static int pin_pools(struct weir_dataplane *dp, const struct weir_config *conf)
+int dp_pin_pools(struct weir_dataplane *dp, const struct weir_config *conf)
 {
 	static const char *const suffix[] = { "cache_s", "cache_m", "cache_l" };
 	char name[64];
 	size_t i;
 	int c, r = 0;
 
-	for (i = 0; i < conf->pools_count && r >= 0; i++) {
+	for (i = 0; dp->pin_dir[0] && i < conf->pools_count && r >= 0; i++) {
 		const struct weir_conf_pool *p = &conf->pools[i];
 		const struct dp_pool *dpp = &dp->pools[p->id];
 
@@ -115,6 +116,18 @@ static int pin_pools(struct weir_dataplane *dp, const struct weir_config *conf)
 		}
 	}
 	return r;
+}
+
+void dp_unpin_pool(const struct weir_dataplane *dp, const char *pool)
+{
+	static const char *const suffix[] = { "tickets", "queue", "cache_s", "cache_m", "cache_l" };
+	char path[256];
+	size_t i;
+
+	for (i = 0; dp->pin_dir[0] && i < ARRAY_SIZE(suffix); i++) {
+		snprintf(path, sizeof(path), "%s/pool_%s_%s", dp->pin_dir, pool, suffix[i]);
+		(void)unlink(path);
+	}
 }
 
 /* Pins every program and map. On failure what was pinned is removed again. */
@@ -146,8 +159,6 @@ int dp_pin(struct weir_dataplane *dp, const struct weir_config *conf)
 		if (r >= 0)
 			r = pin_fd(dp->pin_dir, bpf_program__name(prog), bpf_program__fd(prog));
 	}
-	if (r >= 0)
-		r = pin_pools(dp, conf);
 	if (r >= 0)
 		r = pin_fd(dp->pin_dir, "refusals", dp->pools[0].cache[0]);
 	if (r < 0) {

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The maps of an instance whose supervisor is dead and whose workers serve, used again: flows, cache, tickets and
- * queues go on as they are, only the programs are loaded anew. */
+/* The maps of an instance whose supervisor is dead, or reloads, and whose workers serve, used again: flows, and cache,
+ * tickets and queues of the pools that are kept go on as they are, only the programs are loaded anew. */
 #include "dataplane/dataplane_priv.h"
 
 #include <errno.h>
 #include <string.h>
-
-static bool is_of_flows(const char *name)
-{
-	return !strcmp(name, "weir_flows") || !strcmp(name, "weir_timewait") || !strcmp(name, "weir_secrets");
-}
 
 int dp_reuse_maps(struct weir_dataplane *dp, const struct weir_config *conf)
 {
@@ -17,7 +12,7 @@ int dp_reuse_maps(struct weir_dataplane *dp, const struct weir_config *conf)
 	char dir[128];
 	int r;
 
-	if (dp->reuse == WEIR_REUSE_NOTHING)
+	if (!dp->is_kept)
 		return 0;
 	r = dp_pin_dir(conf, dir);
 	if (r < 0)
@@ -29,8 +24,6 @@ int dp_reuse_maps(struct weir_dataplane *dp, const struct weir_config *conf)
 
 		if (strncmp(name, "weir_", 5) || !strncmp(name, "weir_type_", 10) || strchr(name, '.'))
 			continue;
-		if (dp->reuse == WEIR_REUSE_FLOWS && !is_of_flows(name))
-			continue;
 		fd = dp_pinned(dir, name);
 		r = fd < 0 ? fd : bpf_map__reuse_fd(map, fd);
 		if (r < 0)
@@ -39,12 +32,14 @@ int dp_reuse_maps(struct weir_dataplane *dp, const struct weir_config *conf)
 	return 0;
 }
 
-static int open_pool(const char *dir, const struct weir_conf_pool *p, struct dp_pool *dpp)
+int dp_reuse_pool(const struct weir_config *conf, const struct weir_conf_pool *p, struct dp_pool *dpp)
 {
 	static const char *const suffix[] = { "cache_s", "cache_m", "cache_l" };
-	char name[64];
-	int c;
+	char name[64], dir[128];
+	int c, r = dp_pin_dir(conf, dir);
 
+	if (r < 0)
+		return r;
 	snprintf(name, sizeof(name), "pool_%s_tickets", p->name);
 	dpp->tickets = dp_pinned(dir, name);
 	snprintf(name, sizeof(name), "pool_%s_queue", p->name);
@@ -61,14 +56,11 @@ static int open_pool(const char *dir, const struct weir_conf_pool *p, struct dp_
 	return dp_map_queue(dpp);
 }
 
-int dp_reuse_pools(struct weir_dataplane *dp, const struct weir_config *conf)
+int dp_reuse_refusals(struct weir_dataplane *dp, const struct weir_config *conf)
 {
 	char dir[128];
-	size_t i;
 	int r = dp_pin_dir(conf, dir);
 
-	for (i = 0; r >= 0 && i < conf->pools_count; i++)
-		r = open_pool(dir, &conf->pools[i], &dp->pools[conf->pools[i].id]);
 	if (r < 0)
 		return r;
 	dp->pools[0].cache[0] = dp_pinned(dir, "refusals");

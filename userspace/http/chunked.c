@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Chunked transfer coding of requests, RFC 9112 7.1: where data is, and where the body ends. llhttp would do it too,
+/* Chunked transfer coding, RFC 9112 7.1: where data is, and where the body ends. llhttp would do it too,
  * but its state does not fit a connection table that outlives the process. */
-#include "http/http.h"
+#include "http/response.h"
 
 #include <errno.h>
 
@@ -122,4 +122,57 @@ ptrdiff_t weir_chunked_eat(struct weir_chunked *c, const char *bytes, size_t cou
 		i += (size_t)n;
 	}
 	return (ptrdiff_t)i;
+}
+
+/* The trailer section, once all of it is there; until then nothing is used. */
+static enum weir_chunk_event read_trailers(struct weir_chunked *c, const char *bytes, size_t count, size_t *ret_used,
+					   struct weir_str *ret_data)
+{
+	const char *end;
+
+	*ret_used = 0;
+	if (count >= 2 && bytes[0] == '\r' && bytes[1] == '\n') {
+		*ret_used = 2;
+		c->is_done = 1;
+		return WEIR_CHUNK_END;
+	}
+	end = memmem(bytes, count, "\r\n\r\n", 4);
+	if (!end)
+		return count > EXTRA_MAX ? WEIR_CHUNK_BAD : WEIR_CHUNK_MORE;
+	*ret_data = (struct weir_str){ bytes, (size_t)(end - bytes) + 2 };
+	if (ret_data->n > EXTRA_MAX || weir_fields_check(*ret_data))
+		return WEIR_CHUNK_BAD;
+	*ret_used = ret_data->n + 2;
+	c->is_done = 1;
+	return WEIR_CHUNK_TRAILERS;
+}
+
+enum weir_chunk_event weir_chunked_read(struct weir_chunked *c, const char *bytes, size_t count, size_t *ret_used,
+					struct weir_str *ret_data)
+{
+	size_t i = 0;
+
+	*ret_used = 0;
+	while (i < count && !c->is_done && c->state != TRAILER) {
+		if (c->state == DATA) {
+			size_t n = c->left < count - i ? (size_t)c->left : count - i;
+
+			*ret_data = (struct weir_str){ bytes + i, n };
+			*ret_used = i + n;
+			c->left -= n;
+			if (c->left == 0)
+				c->state = DATA_CR;
+			return WEIR_CHUNK_DATA;
+		}
+		if (framing_byte(c, bytes[i++]) < 0)
+			return WEIR_CHUNK_BAD;
+	}
+	if (!c->is_done && c->state == TRAILER) {
+		enum weir_chunk_event e = read_trailers(c, bytes + i, count - i, ret_used, ret_data);
+
+		*ret_used += i;
+		return e;
+	}
+	*ret_used = i;
+	return c->is_done ? WEIR_CHUNK_END : WEIR_CHUNK_MORE;
 }

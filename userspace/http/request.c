@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The request head: finds its end, hands it to llhttp, then refuses what llhttp lets through. */
-#include "http/http.h"
+#include "http/response.h"
 
 #include <errno.h>
 #include <llhttp.h>
@@ -204,28 +204,6 @@ static int parse_request_line(struct weir_str line, struct weir_request *r)
 	return 0;
 }
 
-/* The field syntax that llhttp is lenient about. */
-static int check_fields(struct weir_str head, struct weir_request *r)
-{
-	struct weir_str line;
-
-	while (weir_str_next(&head, '\n', &line) && line.n > 1) {
-		const char *colon;
-		size_t i;
-
-		line.n--;
-		if (line.p[0] == ' ' || line.p[0] == '\t')
-			return refuse(r, 400, "field continues on a second line");
-		colon = memchr(line.p, ':', line.n);
-		if (!colon || !is_all((struct weir_str){ line.p, (size_t)(colon - line.p) }, IS_TOKEN))
-			return refuse(r, 400, "field name is not a token");
-		for (i = (size_t)(colon - line.p) + 1; i < line.n; i++)
-			if (((uint8_t)line.p[i] < 0x20 && line.p[i] != '\t') || line.p[i] == 0x7f)
-				return refuse(r, 400, "control character in a field");
-	}
-	return 0;
-}
-
 static int run_llhttp(const char *head, size_t bytes, struct gather *g, struct weir_request *r)
 {
 	llhttp_t parser;
@@ -351,14 +329,15 @@ static int parse_head(struct weir_str head, struct weir_request *r)
 {
 	struct gather g = { .req = r };
 	size_t line = (size_t)((const char *)memchr(head.p, '\n', head.n) - head.p);
+	const char *why;
 	int status;
 
 	status = parse_request_line((struct weir_str){ head.p, line - 1 }, r);
 	if (status)
 		return status;
-	status = check_fields((struct weir_str){ head.p + line + 1, head.n - line - 1 }, r);
-	if (status)
-		return status;
+	why = weir_fields_check((struct weir_str){ head.p + line + 1, head.n - line - 1 });
+	if (why)
+		return refuse(r, 400, why);
 	status = run_llhttp(head.p, head.n, &g, r);
 	if (status)
 		return status;

@@ -11,6 +11,7 @@
 
 struct builder {
 	const struct weir_config *conf;
+	uint16_t table;
 	struct weir_route_compiled out;
 };
 
@@ -52,7 +53,8 @@ static int add_hosts(struct builder *b, const struct weir_conf_prefix *p, const 
 			return -ENOMEM;
 		b->out.hosts = rows;
 		rows[b->out.hosts_count++] = (struct weir_route_host_row){
-			.key = { .digest = host_digest(p, secret), .endpoint = l->id, .bucket = (__u8)p->bucket },
+			.key = { .digest = host_digest(p, secret), .endpoint = l->id, .table = b->table,
+				 .bucket = (__u8)p->bucket },
 			.value = *value,
 		};
 		b->out.buckets[l->id] |= (uint8_t)(1U << p->bucket);
@@ -83,6 +85,9 @@ static int add_route(struct builder *b, const struct weir_conf_prefix *p, const 
 		.value = { .pool = p->pool, .id = p->id },
 	};
 	b->out.routes_count++;
+	if (group->depths >> WEIR_HOST_DEEPEST_SHIFT < depth)
+		group->depths = (group->depths & ((1U << WEIR_HOST_DEEPEST_SHIFT) - 1)) |
+				depth << WEIR_HOST_DEEPEST_SHIFT;
 	group->depths |= 1U << depth;
 	return 0;
 }
@@ -90,7 +95,7 @@ static int add_route(struct builder *b, const struct weir_conf_prefix *p, const 
 static int compile_groups(struct builder *b, const struct weir_conf_prefix **sorted, const __u64 secret[2])
 {
 	size_t i, end, count = b->conf->prefixes_count;
-	struct weir_host group = {};
+	struct weir_host group = { .group = (__u32)b->table << 16 };
 	int r;
 
 	for (i = 0; i < count; i = end) {
@@ -110,11 +115,12 @@ static int compile_groups(struct builder *b, const struct weir_conf_prefix **sor
 	return 0;
 }
 
-int weir_route_compile(const struct weir_config *conf, const uint64_t secret[2], struct weir_route_compiled *ret)
+int weir_route_compile(const struct weir_config *conf, const uint64_t secret[2], uint16_t table,
+		       struct weir_route_compiled *ret)
 {
 	_cleanup_free_ const struct weir_conf_prefix **sorted = NULL;
 	const __u64 key[2] = { secret[0], secret[1] };
-	struct builder b = { .conf = conf };
+	struct builder b = { .conf = conf, .table = table, .out.table = table };
 	size_t i, count = conf->prefixes_count;
 	int r = 0;
 

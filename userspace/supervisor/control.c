@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Answers to the command line: which function has which command, and the two that concern the whole instance. */
-#include "supervisor/supervisor_priv.h"
+#include "supervisor/state.h"
 
 #include <string.h>
 
@@ -32,6 +32,7 @@ static const struct {
 	{ "conn_list", sup_control_conn_list },
 	{ "route", sup_control_route },
 	{ "why", sup_control_why },
+	{ "reload", sup_control_reload },
 	{ "upgrade", sup_control_upgrade },
 	{ "stop", control_stop },
 };
@@ -80,7 +81,8 @@ json_t *sup_control_status(struct sup *s, const json_t *request)
 		json_array_append_new(listens, json_string(c->listens[i].text));
 	for (i = 0; i < c->pools_count; i++)
 		json_object_set_new(pools, c->pools[i].name, sup_pool_json(s, &s->pools[i]));
-	return json_pack("{s:b, s:s, s:s, s:i, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:o}", "ok", 1, "version", WEIR_VERSION,
+	return json_pack("{s:b, s:s, s:I, s:s, s:s, s:i, s:I, s:I, s:I, s:s, s:s, s:o, s:o, s:o}", "ok", 1, "version",
+			 WEIR_VERSION, "reloads", (json_int_t)s->state->reloads, "reloaded", s->state->reloaded,
 			 "instance", c->name, "pid", (int)getpid(), "started_at", (json_int_t)s->started_at, "loaded_ms",
 			 (json_int_t)s->loaded_ms, "now",
 			 (json_int_t)weir_realtime_s(), "config", c->file ? c->file : "", "control", c->control,

@@ -46,7 +46,7 @@ static json_int_t since_ms(const struct list *l, uint64_t then_ns)
 static int list_flow(const struct weir_flow_key *k, const struct weir_flow *f, void *arg)
 {
 	struct list *l = arg;
-	const struct weir_config *c = l->s->config;
+	const struct weir_conf_pool *pool = weir_config_pool(l->s->config, f->pool);
 	char client[64], server[64];
 
 	if (l->total++ >= l->limit)
@@ -54,11 +54,11 @@ static int list_flow(const struct weir_flow_key *k, const struct weir_flow *f, v
 	sup_addr_format(&k->client, ntohs(k->client_port), client, sizeof(client));
 	sup_addr_format(&k->server, ntohs(k->server_port), server, sizeof(server));
 	json_array_append_new(
-		l->rows, json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:I}", "client", client, "server", server,
-				   "owner", owner_name(f->owner), "state", state_name(f), "requests",
-				   (json_int_t)f->requests, "pool",
-				   f->pool && f->pool <= c->pools_count ? c->pools[f->pool - 1].name : "", "age_ms",
-				   since_ms(l, f->created_ns), "idle_ms", since_ms(l, f->seen_ns)));
+	    l->rows,
+	    json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:I}", "client", client, "server",
+		      server, "owner", owner_name(f->owner), "state", state_name(f), "requests",
+		      (json_int_t)f->requests, "pool", pool ? pool->name : "", "age_ms",
+		      since_ms(l, f->created_ns), "idle_ms", since_ms(l, f->seen_ns)));
 	return 0;
 }
 

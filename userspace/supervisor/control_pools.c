@@ -61,6 +61,25 @@ static json_t *queue_json(const struct sup *s, const struct sup_pool *p)
 			 weir_refusal_phrase(p->refusal), "refused", refused_json(s, p));
 }
 
+/* What all workers of the pool know of its upstreams. */
+static json_t *upstreams_json(const struct sup *s, const struct weir_conf_pool *c)
+{
+	const struct weir_up_shared *all = sup_state_upstreams(s, c->id);
+	json_t *list = json_array();
+	uint64_t now = weir_now_ms();
+	size_t i;
+
+	for (i = 0; i < c->proxy.servers_count; i++)
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:i, s:i, s:I, s:I}", "address", c->proxy.servers[i].text, "state",
+					weir_up_state_name(weir_up_shared_state(&all[i], now)), "ready",
+					weir_up_shared_state(&all[i], now) == WEIR_UP_READY, "weight",
+					(int)c->proxy.servers[i].weight, "requests",
+					(json_int_t)__atomic_load_n(&all[i].requests, __ATOMIC_RELAXED), "failures",
+					(json_int_t)__atomic_load_n(&all[i].failures, __ATOMIC_RELAXED)));
+	return list;
+}
+
 json_t *sup_pool_json(const struct sup *s, const struct sup_pool *p)
 {
 	const struct weir_conf_pool *c = p->conf;
@@ -72,20 +91,23 @@ json_t *sup_pool_json(const struct sup *s, const struct sup_pool *p)
 	for (i = 0; i < s->config->prefixes_count; i++)
 		if (s->config->prefixes[i].pool == c->id)
 			json_array_append_new(prefixes, json_string(s->config->prefixes[i].text));
-	return json_pack("{s:s, s:b, s:I, s:I, s:I, s:s, s:s, s:i, s:b, s:o, s:o, s:o}", "state",
+	return json_pack("{s:s, s:b, s:I, s:I, s:I, s:s, s:s, s:i, s:b, s:o, s:o, s:o, s:o}", "state",
 			 sup_pool_state_name(sup_pool_state(s, p)), "recycling", sup_recycle_is_under_way(p), "restarts",
 			 (json_int_t)sup_pool_sum(s, p, restarts), "crashes", (json_int_t)sup_pool_sum(s, p, crashes),
 			 "recycles", (json_int_t)sup_pool_sum(s, p, recycles), "root", c->root ? c->root : "", "user",
 			 c->user, "threads", (int)c->threads, "kernel_cache", c->kernel_cache && s->dp, "queue",
-			 queue_json(s, p), "prefixes", prefixes, "workers", workers);
+			 queue_json(s, p), "prefixes", prefixes, "workers", workers, "upstreams", upstreams_json(s, c));
 }
 
-/* Every parameter, as a file would have it; where it was set: line of the file, 0 default, -1 option. */
-static json_t *settings_json(const struct weir_conf_pool *c)
+/* Every parameter, as a file would have it; where it was set: file and line, 0 default, -1 option.
+ */
+static json_t *settings_json(const struct sup *s, const struct weir_conf_pool *c)
 {
-	json_t *j = json_object();
-	char value[4200];
+	json_t *j = json_object(), *value, *row;
+	char text[4200];
+	const char *file;
 	size_t i, k;
+	int line;
 
 	for (i = 0; i < WEIR_PARAM__MAX; i++) {
 		const struct weir_param *p = &weir_params[i];
@@ -94,15 +116,19 @@ static json_t *settings_json(const struct weir_conf_pool *c)
 			continue;
 		if (p->type == WEIR_TYPE_WORDS) {
 			const struct weir_conf_words *w = weir_param_words(p, c);
-			json_t *list = json_array();
 
+			value = json_array();
 			for (k = 0; k < w->count; k++)
-				json_array_append_new(list, json_string(w->items[k]));
-			json_object_set_new(j, p->name, json_pack("{s:o, s:i}", "value", list, "line", c->lines[i]));
-			continue;
+				json_array_append_new(value, json_string(w->items[k]));
+		} else {
+			weir_param_format(p, c, text, sizeof(text));
+			value = json_string(text);
 		}
-		weir_param_format(p, c, value, sizeof(value));
-		json_object_set_new(j, p->name, json_pack("{s:s, s:i}", "value", value, "line", c->lines[i]));
+		line = weir_conf_line(s->config, c->lines[i], &file);
+		row = json_pack("{s:o, s:i}", "value", value, "line", line);
+		if (line > 0 && file)
+			json_object_set_new(row, "file", json_string(file));
+		json_object_set_new(j, p->name, row);
 	}
 	return j;
 }
@@ -139,7 +165,7 @@ json_t *sup_control_pool_show(struct sup *s, const json_t *request)
 		return error;
 	return json_pack("{s:b, s:s, s:I, s:o, s:o}", "ok", 1, "name", p->conf->name, "now",
 			 (json_int_t)weir_realtime_s(), "pool", sup_pool_json(s, p), "settings",
-			 settings_json(p->conf));
+			 settings_json(s, p->conf));
 }
 
 static json_t *recycle(struct sup *s, struct sup_pool *p)

@@ -112,7 +112,7 @@ static json_t *pool(const struct sup *s, const struct weir_conf_pool *p, const s
 {
 	struct weir_metrics_slot sum = sum_slots(s, p);
 	uint64_t gained = sum.accepted + sum.received, lost = sum.closed + sum.recalled + sum.passed_on;
-	const struct sup_pool *sp = &s->pools[p->id - 1];
+	const struct sup_pool *sp = sup_pool_by_id(s, p->id);
 	uint64_t sum_us;
 	json_t *j = json_object();
 	int r;

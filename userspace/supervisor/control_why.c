@@ -40,21 +40,31 @@ static void add(json_t *reasons, const char *fmt, ...)
 static const struct weir_conf_prefix *route(const struct sup *s, const struct sup_url *u, size_t listen)
 {
 	const struct weir_conf_listen *l = &s->config->listens[listen];
+	struct weir_route_found found;
 	struct weir_addr local;
 
-	if (!u->path || !sup_url_is_for(u, l, &local))
+	if (!u->path || !sup_url_is_for(u, l, &local) ||
+	    !weir_route_ask(s->routes, l->port, &local, u->host, u->host_bytes, u->path, u->path_bytes, &found))
 		return NULL;
-	return weir_route_find(s->routes, l->port, &local, u->host, u->host_bytes, u->path, u->path_bytes);
+	return &s->config->prefixes[found.id];
 }
 
 static json_t *describe_route(const struct sup *s, const struct weir_conf_listen *l, const struct weir_conf_prefix *p)
 {
+	const struct weir_conf_pool *pool = p ? weir_config_pool(s->config, p->pool) : NULL;
+	const char *file, *state = "none";
+	int line;
+
 	if (!p)
-		return json_pack("{s:s, s:i, s:n, s:n}", "endpoint", l->text, "endpoint_id", (int)l->id, "prefix",
-				 "pool");
-	return json_pack("{s:s, s:i, s:s, s:s, s:i, s:s}", "endpoint", l->text, "endpoint_id", (int)l->id, "prefix",
-			 p->text, "bucket", weir_bucket_name(p->bucket), "line", p->line, "pool",
-			 p->pool ? s->config->pools[p->pool - 1].name : "");
+		return json_pack("{s:s, s:i, s:n, s:n, s:s}", "endpoint", l->text, "endpoint_id",
+				 (int)l->id, "prefix", "pool", "state", state);
+	state = pool ? sup_pool_state_name(sup_pool_state(s, sup_pool_find(s, pool->name)))
+		     : "reserved";
+	line = weir_conf_line(s->config, p->line, &file);
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:i, s:s, s:s}", "endpoint", l->text,
+			 "endpoint_id", (int)l->id, "prefix", p->text, "bucket",
+			 weir_bucket_name(p->bucket), "file", file ? file : "", "line", line,
+			 "pool", pool ? pool->name : "", "state", state);
 }
 
 /* One row for each endpoint that a request for the URL can come in on. */
@@ -253,17 +263,24 @@ static void explain(const struct sup *s, const struct sup_url *u, size_t listen,
 {
 	const struct weir_conf_listen *l = &s->config->listens[listen];
 	const struct weir_conf_prefix *p = route(s, u, listen);
-	const struct weir_conf_pool *pool = p && p->pool ? &s->config->pools[p->pool - 1] : NULL;
+	const struct weir_conf_pool *pool = p ? weir_config_pool(s->config, p->pool) : NULL;
 	size_t before = json_array_size(cached);
 	bool is_head_only = false;
 	uint64_t size = 0;
 
 	if (!u->path)
 		add(reasons, "the path has a bad %%-escape: the answer is 400");
-	else if (!pool)
+	else if (!p)
 		add(reasons, "%s: no prefix matches: the answer is 400", l->text);
+	else if (!pool)
+		add(reasons, "%s: prefix %s is reserved, no pool has it: the answer is 400",
+		    l->text, p->text);
 	if (!pool)
 		return;
+	if (sup_pool_find(s, pool->name)->refusal != WEIR_REFUSAL_NONE)
+		add(reasons, "pool '%s' is %s: the answer is 503 (%s)", pool->name,
+		    sup_pool_state_name(sup_pool_state(s, sup_pool_find(s, pool->name))),
+		    weir_refusal_phrase(sup_pool_find(s, pool->name)->refusal));
 	if (!s->dp)
 		add(reasons, "XDP is not attached: %s", s->no_dp);
 	if (!pool->kernel_cache)

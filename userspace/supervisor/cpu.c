@@ -104,7 +104,7 @@ void sup_cgroup_remove(const struct sup *s)
 	size_t i;
 
 	for (i = 0; i < s->slots_count; i++) {
-		if (!is_wanted(s->slots[i].pool))
+		if (!s->slots[i].pool || !is_wanted(s->slots[i].pool))
 			continue;
 		base = base ? base : base_dir(s);
 		if (!base)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Brings the kernel side up, or settles for life without it: with `attach = auto` an instance that cannot have XDP
  * still serves, and says what that costs. */
-#include "supervisor/supervisor_priv.h"
+#include "supervisor/state.h"
 
 #include <errno.h>
 #include <string.h>
@@ -28,19 +28,20 @@ int sup_kernel_load(struct sup *s)
 	char why[256] = "";
 	int r = 0;
 
-	if (s->is_takeover && s->is_without_kernel) {
+	if (s->is_without_kernel) {
 		snprintf(s->no_dp, sizeof(s->no_dp), "the instance that was taken over runs without XDP");
 		return 0;
 	}
-	if (s->is_takeover) {
-		r = weir_dataplane_load(s->config, WEIR_REUSE_ALL, &s->dp, why);
+	if (s->was_attached && s->config->attach != WEIR_ATTACH_NONE) {
+		r = weir_dataplane_load(s->config, s->is_kept, &s->dp, why);
 		if (r == 0)
 			return 0;
-		sup_takeover_give_up(s, why[0] ? why : strerror(-r));
-		r = 0;
+		r = sup_takeover_give_up(s, why[0] ? why : strerror(-r));
+		if (r < 0)
+			return r;
 	}
 	/* What is attached for workers that will be replaced is switched over, not taken away. */
-	if (!s->old)
+	if (!s->has_old)
 		r = weir_dataplane_clean(s->config);
 	if (r < 0 && s->config->attach != WEIR_ATTACH_NONE)
 		weir_warn("cannot clean up after an earlier instance '%s' (%s); going on", s->config->name,
@@ -49,10 +50,7 @@ int sup_kernel_load(struct sup *s)
 		snprintf(s->no_dp, sizeof(s->no_dp), "the instance runs with attach none");
 		return 0;
 	}
-	if (s->old && sup_takeover_has_endpoints(s) &&
-	    weir_dataplane_load(s->config, WEIR_REUSE_FLOWS, &s->dp, why) == 0)
-		return 0;
-	r = weir_dataplane_load(s->config, WEIR_REUSE_NOTHING, &s->dp, why);
+	r = weir_dataplane_load(s->config, NULL, &s->dp, why);
 	return r < 0 ? without(s, r, "cannot load the BPF programs", why) : 0;
 }
 
@@ -63,15 +61,15 @@ static int configure(struct sup *s)
 	size_t i;
 	int r;
 
-	r = weir_route_compile(s->config, weir_dataplane_cache_secret(s->dp), &routes);
+	r = weir_route_compile(s->config, weir_dataplane_cache_secret(s->dp), ++s->state->routes, &routes);
 	if (r == 0)
 		r = weir_dataplane_configure(s->dp, s->config, &routes);
 	for (slot = 0; r == 0 && slot < s->slots_count; slot++) {
-		for (i = 0; r == 0 && i < s->config->listens_count; i++) {
+		for (i = 0; s->slots[slot].pool && r == 0 && i < s->config->listens_count; i++) {
 			const struct wrk_listener *l = &s->slots[slot].listeners[i];
 
 			/* a living keeper's is in the map, and steered */
-			if (s->slots[slot].keeper)
+			if (l->fd < 0 || s->slots[slot].keeper)
 				continue;
 			r = weir_dataplane_add_socket(s->dp, l->endpoint, slot, l->fd);
 		}

@@ -169,6 +169,8 @@ void sup_loop_run(struct sup *s)
 			weir_ipc_server_dispatch(s->ipc);
 		else if (n == 1) /* the pidfd of a keeper */
 			on_death(s);
+		if (s->is_reloading && !s->is_stopping)
+			sup_reload_now(s);
 		check_stop(s);
 		sup_upgrade_tick(s);
 	}

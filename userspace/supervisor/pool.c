@@ -45,7 +45,17 @@ void sup_pools_free(struct sup *s)
 
 struct sup_pool *sup_pool_of(const struct sup *s, const struct sup_slot *slot)
 {
-	return &s->pools[slot->pool->id - 1];
+	return sup_pool_by_id(s, slot->pool->id);
+}
+
+struct sup_pool *sup_pool_by_id(const struct sup *s, uint16_t id)
+{
+	size_t i;
+
+	for (i = 0; i < s->config->pools_count; i++)
+		if (s->config->pools[i].id == id)
+			return &s->pools[i];
+	return NULL;
 }
 
 struct sup_pool *sup_pool_find(const struct sup *s, const char *name)
@@ -164,7 +174,7 @@ void sup_pool_want(struct sup *s, struct sup_pool *p, enum sup_want want)
 	unsigned i;
 
 	p->want = want;
-	s->state->want[p->conf->id] = want;
+	s->state->pools[p->conf->id].want = want;
 	if (want == SUP_WANT_RUN) {
 		memset(p->crash_ms, 0, sizeof(p->crash_ms));
 		for (i = 0; i < p->conf->slots; i++) {
@@ -181,24 +191,12 @@ void sup_pool_want(struct sup *s, struct sup_pool *p, enum sup_want want)
 		sup_slot_end(&p->slots[i]);
 }
 
-/* A changed configuration may be the cure of a pool that failed, but not against an administrator's order. */
-static enum sup_want wanted_before(const struct sup *s, const struct sup_pool *p)
-{
-	const struct sup_state *st = s->is_takeover ? s->state : s->old;
-	uint32_t most = s->is_takeover ? SUP_WANT_PAUSED : SUP_WANT_DISABLED, i;
-
-	for (i = 0; st && i < WEIR_POOLS_MAX; i++)
-		if (!strncmp(st->pools[i], p->conf->name, sizeof(st->pools[i])) && st->want[i] <= most)
-			return (enum sup_want)st->want[i];
-	return SUP_WANT_RUN;
-}
-
 void sup_pools_resume(struct sup *s)
 {
 	size_t i;
 
 	for (i = 0; i < s->config->pools_count; i++) {
-		enum sup_want want = wanted_before(s, &s->pools[i]);
+		enum sup_want want = s->want_before[s->pools[i].conf->id];
 
 		if (want != SUP_WANT_RUN)
 			sup_pool_want(s, &s->pools[i], want);

@@ -246,7 +246,7 @@ void sup_refuser_dispatch(struct sup *s)
 	n = epoll_wait(s->refuser->epoll_fd, events, ARRAY_SIZE(events), 0);
 	for (i = 0; i < n; i++) {
 		uint16_t pool = (uint16_t)(events[i].data.u64 >> 48);
-		const struct sup_pool *p = pool == NO_POOL ? NULL : &s->pools[pool - 1];
+		const struct sup_pool *p = pool == NO_POOL ? NULL : sup_pool_by_id(s, pool);
 		uint16_t endpoint = (uint16_t)(events[i].data.u64 >> 32);
 		int fd = (int)(uint32_t)events[i].data.u64;
 

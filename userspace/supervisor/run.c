@@ -62,6 +62,7 @@ static void announce(const struct sup *s)
 		weir_info("pool %s: %s, %u worker%s with %u to %u threads as %s%s", p->name,
 			  p->handler == WEIR_HANDLER_DEBUG  ? "debug" :
 			  p->handler == WEIR_HANDLER_MODULE ? p->module.file :
+			  p->handler == WEIR_HANDLER_PROXY  ? "proxy" :
 							      p->root,
 			  p->slots, p->slots == 1 ? "" : "s",
 			  p->threads_min, p->threads_max, p->user,
@@ -103,17 +104,15 @@ static int start(struct sup *s)
 	r = sup_lock(s);
 	if (r < 0)
 		return r;
-	r = sup_service_inherit(s);
-	if (r < 0)
-		return r;
-	r = weir_route_build(s->config, &s->routes);
+	r = sup_takeover_find(s);
 	if (r == 0)
-		r = sup_slots_new(s);
+		r = sup_service_inherit(s);
 	if (r < 0)
 		return weir_err(r, "cannot start");
-	sup_takeover_find(s);
 	sup_limits_raise();
-	r = sup_kernel_load(s);
+	r = sup_routes_open(s);
+	if (r == 0)
+		r = sup_kernel_load(s);
 	if (r == 0)
 		r = start_inside(s);
 	if (r == 0)
@@ -126,8 +125,12 @@ static int start(struct sup *s)
 		r = sup_kernel_attach(s);
 	if (r < 0)
 		return r;
-	s->state->is_attached = s->dp != NULL;
+	sup_state_commit(s);
+	sup_takeover_connect(s);
 	sup_privileges_drop();
+	r = sup_routes_post(s);
+	if (r < 0)
+		return r;
 	sup_pools_resume(s);
 	sup_slots_start(s);
 	sup_admin_start(s);
@@ -136,25 +139,27 @@ static int start(struct sup *s)
 	return 0;
 }
 
-static void finish(struct sup *s)
+/* `is_given_up`: the start has failed, and an earlier supervisor's workers serve on as they did. */
+static void finish(struct sup *s, bool is_given_up)
 {
 	int *const fds[] = { &s->epoll_fd, &s->signal_fd, &s->timer_fd, &s->wake_fd };
 	size_t i;
 
 	sup_sockets_close(s);
 	sup_admin_close(s);
-	s->dp = weir_dataplane_free(s->dp);
+	s->dp = is_given_up ? weir_dataplane_leave(s->dp) : weir_dataplane_free(s->dp);
 	if (s->ipc)
 		weir_ipc_server_flush(s->ipc, 200);
-	sup_takeover_tick(s, true);
-	sup_cgroup_remove(s);
+	if (s->state && !is_given_up) {
+		sup_takeover_tick(s, true);
+		sup_cgroup_remove(s);
+	}
 	sup_refuser_free(s);
 	free(s->upgrade);
-	sup_state_free(s, true);
+	sup_state_free(s, !is_given_up);
 	sup_unlock(s);
 	sup_pools_free(s);
 	sup_slots_free(s);
-	s->routes = weir_route_free(s->routes);
 	s->config = weir_config_free(s->config);
 	for (i = 0; i < ARRAY_SIZE(fds); i++)
 		if (*fds[i] >= 0)
@@ -188,7 +193,9 @@ int sup_run(const struct weir_conf_options *options)
 		sup_service_ready(&s);
 		sup_loop_run(&s);
 	}
-	finish(&s);
+	if (r < 0 && s.has_old)
+		weir_warn("the workers of the earlier supervisor serve on; the next `weir run` takes them over");
+	finish(&s, r < 0 && s.has_old);
 	if (r == 0)
 		weir_info("stopped, nothing is left");
 	return r;

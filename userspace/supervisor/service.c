@@ -101,6 +101,34 @@ static int take(struct sup *s, int fd, const char *name)
 	return 0;
 }
 
+void sup_service_pass_on(const struct sup *s, bool is_on)
+{
+	int highest = SD_LISTEN_FDS_START - 1, n = 0;
+	char text[16];
+	size_t i;
+
+	for (i = 0; i < WEIR_ENDPOINTS_MAX; i++) {
+		n += s->activated[i] >= 0;
+		highest = MAX(highest, s->activated[i]);
+	}
+	/* they have the numbers that they came with; one that was closed has left a gap, and the list must not have any */
+	if (is_on && highest + 1 - SD_LISTEN_FDS_START != n) {
+		weir_warn("the sockets of the service manager are not taken on: restart the service to use them again");
+		is_on = false;
+	}
+	for (i = 0; i < WEIR_ENDPOINTS_MAX; i++)
+		if (s->activated[i] >= 0)
+			(void)fcntl(s->activated[i], F_SETFD, is_on ? 0 : FD_CLOEXEC);
+	(void)unsetenv("LISTEN_FDS");
+	(void)unsetenv("LISTEN_PID");
+	if (!is_on || !n)
+		return;
+	snprintf(text, sizeof(text), "%d", n);
+	(void)setenv("LISTEN_FDS", text, 1);
+	snprintf(text, sizeof(text), "%d", (int)getpid());
+	(void)setenv("LISTEN_PID", text, 1);
+}
+
 int sup_service_inherit(struct sup *s)
 {
 	char **names = NULL;

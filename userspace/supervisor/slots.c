@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -32,9 +33,9 @@ static int open_pass(struct sup *s, uint16_t pool)
 	return 0;
 }
 
-static int new_slot(struct sup *s, const struct weir_conf_pool *pool)
+static int new_slot(struct sup *s, const struct weir_conf_pool *pool, uint32_t number)
 {
-	struct sup_slot *slot = &s->slots[s->slots_count];
+	struct sup_slot *slot = &s->slots[number];
 	size_t i, listens = s->config->listens_count;
 
 	slot->listeners = calloc(listens, sizeof(*slot->listeners));
@@ -43,25 +44,25 @@ static int new_slot(struct sup *s, const struct weir_conf_pool *pool)
 	for (i = 0; i < listens; i++)
 		slot->listeners[i].fd = -1;
 	slot->pool = pool;
-	slot->pidfd = -1;
-	s->slots_count++;
+	if (s->slots_count <= number)
+		s->slots_count = number + 1;
 	return 0;
 }
 
 int sup_slots_new(struct sup *s)
 {
-	size_t i, count = 0;
+	size_t i;
 	unsigned n;
 	int r = 0;
 
-	for (i = 0; i < s->config->pools_count; i++)
-		count += s->config->pools[i].slots;
-	s->slots = calloc(count, sizeof(*s->slots));
+	s->slots = calloc(WEIR_SLOTS_MAX, sizeof(*s->slots));
 	if (!s->slots)
 		return -ENOMEM;
+	for (i = 0; i < WEIR_SLOTS_MAX; i++)
+		s->slots[i].pidfd = s->slots[i].order_tx = -1;
 	for (i = 0; r == 0 && i < s->config->pools_count; i++)
 		for (n = 0; r == 0 && n < s->config->pools[i].slots; n++)
-			r = new_slot(s, &s->config->pools[i]);
+			r = new_slot(s, &s->config->pools[i], s->config->pools[i].first_slot + n);
 	return r;
 }
 
@@ -86,9 +87,10 @@ void sup_slots_free(struct sup *s)
 }
 
 /* In the child. */
-__attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_t number, const char *cgroup)
+__attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_t number, const char *cgroup, const int order[2])
 {
 	const struct sup_slot *slot = &s->slots[number];
+	int *pass_tx = mmap(NULL, sizeof(s->pass_tx), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct wrk_setup setup = {
 		.config = s->config,
 		.pool = slot->pool,
@@ -97,16 +99,22 @@ __attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_
 		.listeners = slot->listeners,
 		.listeners_count = s->config->listens_count,
 		.pass_rx = s->pass_rx[slot->pool->id],
-		.pass_tx = s->pass_tx,
+		.pass_tx = pass_tx,
+		.order_rx = order[1],
+		.order_tx = order[0],
 		.cache_fds = { -1, -1, -1 },
 		.tickets_fd = -1,
 		.queue_fd = -1,
 		.metrics = &s->metrics[number],
+		.upstreams = sup_state_upstreams(s, slot->pool->id),
 		.wake_fd = s->wake_fd,
 		.clock_fd = -1,
 		.cgroup = cgroup,
 	};
 
+	if (pass_tx == MAP_FAILED)
+		_exit(1);
+	memcpy(pass_tx, s->pass_tx, sizeof(s->pass_tx));
 	/* Ctrl-C at a terminal reaches the whole group: the order to drain comes from the supervisor alone. */
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
@@ -123,7 +131,7 @@ __attribute__((noreturn)) static void become_keeper(const struct sup *s, uint32_
 }
 
 /* Every keeper starts with the way to every pool, also to those that start later. */
-static void open_passes(struct sup *s)
+void sup_slots_open_passes(struct sup *s)
 {
 	size_t i;
 
@@ -137,12 +145,19 @@ static void start(struct sup *s, uint32_t number)
 	struct sup_slot *slot = &s->slots[number];
 	struct epoll_event e = { .events = EPOLLIN };
 	const char *cgroup = sup_cgroup_make(s, slot->pool, number);
+	int order[2] = { -1, -1 };
 	pid_t pid;
 
-	open_passes(s);
+	sup_slots_open_passes(s);
+	if (wrk_order_pair(order) < 0)
+		weir_warn("pool '%s' will not learn of pools that a reload adds", slot->pool->name);
 	pid = fork();
 	if (pid == 0)
-		become_keeper(s, number, cgroup);
+		become_keeper(s, number, cgroup, order);
+	/* the keeper has both ends: whoever is its supervisor then fetches one by this number */
+	slot->order_tx = order[0];
+	weir_closep(&order[0]);
+	weir_closep(&order[1]);
 	slot->started_ms = weir_now_ms();
 	if (pid < 0) {
 		slot->retry_ms = slot->started_ms + RETRY_MS_MAX;
@@ -164,7 +179,7 @@ void sup_slots_start(struct sup *s)
 	uint32_t i;
 
 	for (i = 0; i < s->slots_count && !s->is_stopping; i++)
-		if (!s->slots[i].keeper && s->slots[i].retry_ms <= now &&
+		if (s->slots[i].pool && !s->slots[i].keeper && s->slots[i].retry_ms <= now &&
 		    sup_pool_of(s, &s->slots[i])->want == SUP_WANT_RUN)
 			start(s, i);
 }

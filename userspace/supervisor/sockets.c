@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Listening sockets: for each endpoint and each pool slot one, all of an endpoint in one SO_REUSEPORT group. They
+/* Listening sockets: for each endpoint one in each slot of the pools that have a prefix for it, all of an endpoint in one SO_REUSEPORT group. They
  * stay open here as long as the instance serves, so that a slot that is started again finds its queue as it was. */
 #include "supervisor/supervisor_priv.h"
 
@@ -55,7 +55,7 @@ int sup_socket_error(const struct weir_conf_listen *l, int r)
 
 /* Binds once without SO_REUSEPORT: with it, we would share the port with a stranger who also has it set. What the
  * workers of a killed instance hold is free in a moment. */
-static int check_is_free(const struct weir_conf_listen *l)
+int sup_socket_check(const struct weir_conf_listen *l)
 {
 	uint64_t until_ms = weir_now_ms() + TAKEOVER_MS;
 	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
@@ -80,11 +80,11 @@ int sup_sockets_open(struct sup *s)
 	size_t i, j;
 	int r;
 
-	/* those of the killed supervisor's workers are in the same group */
-	for (i = 0; !s->is_takeover && !s->old && i < s->config->listens_count; i++) {
-		if (s->activated[s->config->listens[i].id] >= 0)
+	/* where an earlier supervisor's workers listen, we join their group */
+	for (i = 0; i < s->config->listens_count; i++) {
+		if (!s->is_new_endpoint[i] || s->activated[s->config->listens[i].id] >= 0)
 			continue;
-		r = check_is_free(&s->config->listens[i]);
+		r = sup_socket_check(&s->config->listens[i]);
 		if (r < 0)
 			return r;
 	}
@@ -92,9 +92,9 @@ int sup_sockets_open(struct sup *s)
 		const struct weir_conf_listen *l = &s->config->listens[i];
 
 		for (j = 0; j < s->slots_count; j++) {
-			struct wrk_listener *w = &s->slots[j].listeners[i];
+			struct wrk_listener *w = s->slots[j].pool ? &s->slots[j].listeners[i] : NULL;
 
-			if (w->fd >= 0)
+			if (!w || w->fd >= 0 || !(s->listens_of[s->slots[j].pool->id] & 1ULL << i))
 				continue;
 			w->endpoint = l->id;
 			w->port = l->port;
@@ -112,7 +112,8 @@ int sup_sockets_listen(struct sup *s)
 
 	for (i = 0; i < s->config->listens_count; i++)
 		for (j = 0; j < s->slots_count; j++)
-			if (listen(s->slots[j].listeners[i].fd, BACKLOG) < 0)
+			if (s->slots[j].pool && s->slots[j].listeners[i].fd >= 0 &&
+			    listen(s->slots[j].listeners[i].fd, BACKLOG) < 0)
 				return sup_socket_error(&s->config->listens[i], -errno);
 	return 0;
 }

@@ -26,14 +26,29 @@ size_t sup_state_metrics_at(void)
 	return pages(sizeof(struct sup_state));
 }
 
-size_t sup_state_bytes(void)
+static size_t upstreams_at(void)
 {
 	return sup_state_metrics_at() + pages(WEIR_SLOTS_MAX * sizeof(struct weir_metrics_slot));
+}
+
+size_t sup_state_bytes(void)
+{
+	return upstreams_at() + pages(sizeof(struct weir_up_shared[WEIR_POOLS_MAX][WEIR_UPSTREAMS_MAX]));
+}
+
+struct weir_up_shared *sup_state_upstreams(const struct sup *s, uint16_t pool)
+{
+	return (struct weir_up_shared *)((char *)s->state + upstreams_at()) + (size_t)pool * WEIR_UPSTREAMS_MAX;
 }
 
 static void path_of(const char *control, char *buf, size_t bytes)
 {
 	snprintf(buf, bytes, "%.200s.state", control);
+}
+
+static void routes_path(const char *control, char *buf, size_t bytes)
+{
+	snprintf(buf, bytes, "%.200s.routes", control);
 }
 
 /* --- digest --- */
@@ -68,32 +83,35 @@ static void mix_params(uint64_t *h, enum weir_param_scope scope, const void *bas
 	}
 }
 
-uint64_t sup_state_digest(const struct weir_config *c)
+/* The order of prefixes and addresses does not matter: their hashes are added up. */
+static uint64_t hash_of(const char *text)
 {
 	uint64_t h = 0xcbf29ce484222325ULL;
+
+	mix(&h, text);
+	return h;
+}
+
+uint64_t sup_state_digest(const struct weir_config *c, const struct weir_conf_pool *p, uint64_t listens)
+{
+	uint64_t h = 0xcbf29ce484222325ULL, sum = 0;
 	char text[64];
 	size_t i;
 
-	snprintf(text, sizeof(text), WEIR_VERSION " %zu %zu %zu", sizeof(struct sup_state),
-		 sizeof(struct weir_metrics_slot), sizeof(struct weir_conf_pool));
+	snprintf(text, sizeof(text), WEIR_VERSION " %zu %zu %zu %zu", sizeof(struct sup_state),
+		 sizeof(struct weir_metrics_slot), sizeof(struct weir_conf_pool), sizeof(struct weir_up_shared));
 	mix(&h, text);
-	mix_params(&h, WEIR_SCOPE_GLOBAL, c);
+	mix(&h, p->name);
+	mix_params(&h, WEIR_SCOPE_POOL, p);
+	snprintf(text, sizeof(text), "%u %u", (unsigned)p->uid, (unsigned)p->gid);
+	mix(&h, text);
 	for (i = 0; i < c->listens_count; i++)
-		mix(&h, c->listens[i].text);
-	for (i = 0; i < c->interfaces_count; i++)
-		mix(&h, c->interfaces[i]);
-	for (i = 0; i < c->pools_count; i++) {
-		mix(&h, c->pools[i].name);
-		mix_params(&h, WEIR_SCOPE_POOL, &c->pools[i]);
-		snprintf(text, sizeof(text), "%u %u", (unsigned)c->pools[i].uid, (unsigned)c->pools[i].gid);
-		mix(&h, text);
-	}
-	for (i = 0; i < c->prefixes_count; i++) {
-		snprintf(text, sizeof(text), "%u", c->prefixes[i].pool);
-		mix(&h, text);
-		mix(&h, c->prefixes[i].text);
-	}
-	return h;
+		if (listens & 1ULL << i)
+			sum += hash_of(c->listens[i].text);
+	for (i = 0; i < c->prefixes_count; i++)
+		if (c->prefixes[i].pool == p->id)
+			sum += hash_of(c->prefixes[i].text);
+	return h ^ sum;
 }
 
 /* --- processes --- */
@@ -171,14 +189,54 @@ static int make(const char *path, void **ret)
 	return 0;
 }
 
+void sup_state_commit(struct sup *s)
+{
+	const struct weir_config *c = s->config;
+	struct sup_state *st = s->state;
+	size_t i;
+
+	for (i = 0; i < WEIR_SLOTS_MAX; i++)
+		st->slots[i].is_leaving = st->slots[i].keeper && !s->is_kept[st->slots[i].pool_id];
+	memset(st->pools, 0, sizeof(st->pools));
+	for (i = 0; i < c->pools_count; i++) {
+		const struct weir_conf_pool *p = &c->pools[i];
+		struct sup_state_pool *sp = &st->pools[p->id];
+
+		snprintf(sp->name, sizeof(sp->name), "%s", p->name);
+		sp->digest = sup_state_digest(c, p, s->listens_of[p->id]);
+		sp->want = s->want_before[p->id];
+		sp->first_slot = p->first_slot;
+		sp->slots = p->slots;
+	}
+	memset(st->endpoints, 0, sizeof(st->endpoints));
+	for (i = 0; i < c->listens_count && i < WEIR_ENDPOINTS_MAX; i++)
+		snprintf(st->endpoints[c->listens[i].id], sizeof(st->endpoints[0]), "%s", c->listens[i].text);
+	st->flows = c->flows;
+	st->attach = c->attach;
+	st->started_at = s->started_at;
+	st->is_attached = s->dp != NULL;
+	st->last_pool = s->last_pool;
+	snprintf(st->name, sizeof(st->name), "%s", c->name);
+}
+
+/* Counters of slots that begin. */
+static void clear_metrics(struct sup *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->slots_count; i++)
+		if (s->slots[i].pool && !s->is_kept[s->slots[i].pool->id])
+			memset(&s->metrics[i], 0, sizeof(s->metrics[i]));
+}
+
 int sup_state_new(struct sup *s)
 {
+	bool is_new = !s->state;
 	char path[256];
 	void *p = NULL;
-	size_t i;
 	int r;
 
-	if (!s->state) {
+	if (is_new) {
 		path_of(s->config->control, path, sizeof(path));
 		r = make(path, &p);
 		if (r < 0)
@@ -187,21 +245,37 @@ int sup_state_new(struct sup *s)
 		s->state->magic = SUP_STATE_MAGIC;
 		s->state->version = SUP_STATE_VERSION;
 		s->state->abi = WEIR_ABI_VERSION;
-		s->state->digest = sup_state_digest(s->config);
-		for (i = 0; i < s->config->pools_count; i++)
-			snprintf(s->state->pools[s->config->pools[i].id], sizeof(s->state->pools[0]), "%s",
-				 s->config->pools[i].name);
-		for (i = 0; i < s->config->listens_count && i < WEIR_ENDPOINTS_MAX; i++)
-			snprintf(s->state->endpoints[i], sizeof(s->state->endpoints[0]), "%s",
-				 s->config->listens[i].text);
-		s->state->flows = s->config->flows;
-		snprintf(s->state->name, sizeof(s->state->name), "%s", s->config->name);
 	}
-	s->state->started_at = s->started_at;
-	s->state->is_attached = s->dp != NULL;
 	s->metrics = (struct weir_metrics_slot *)((char *)s->state + sup_state_metrics_at());
+	clear_metrics(s);
 	/* Workers could tell the next supervisor which processes to signal: they get the metrics only. */
 	return madvise(s->state, sup_state_metrics_at(), MADV_DONTFORK) < 0 ? -errno : 0;
+}
+
+int sup_routes_open(struct sup *s)
+{
+	char path[256];
+	int r = -ENOENT;
+
+	routes_path(s->config->control, path, sizeof(path));
+	if (s->has_old)
+		r = weir_route_board_open(path, false, &s->board, &s->routes);
+	/* without it, workers that are kept would never see another table */
+	if (r < 0 && sup_takeover_has_kept(s))
+		return r;
+	if (r < 0)
+		r = weir_route_board_open(path, true, &s->board, &s->routes);
+	return r < 0 ? weir_err(r, "cannot make '%s'", path) : 0;
+}
+
+int sup_routes_post(struct sup *s)
+{
+	_cleanup_(weir_route_freep) struct weir_route_table *t = NULL;
+	int r = weir_route_build(s->config, &t);
+
+	if (r == 0)
+		r = weir_route_post(s->board, t);
+	return r < 0 ? weir_err(r, "cannot write the table of routes") : 0;
 }
 
 void sup_state_remove(const char *control)
@@ -209,6 +283,8 @@ void sup_state_remove(const char *control)
 	char path[256];
 
 	path_of(control, path, sizeof(path));
+	(void)unlink(path);
+	routes_path(control, path, sizeof(path));
 	(void)unlink(path);
 }
 
@@ -221,6 +297,9 @@ void sup_state_free(struct sup *s, bool is_over)
 	(void)munmap(s->state, sup_state_bytes());
 	s->state = NULL;
 	s->metrics = NULL;
+	weir_route_board_close(s->board, s->routes);
+	s->board = NULL;
+	s->routes = NULL;
 }
 
 void sup_state_note_slot(struct sup *s, uint32_t number)
@@ -233,12 +312,15 @@ void sup_state_note_slot(struct sup *s, uint32_t number)
 	if (!slot->keeper)
 		return;
 	for (i = 0; i < WEIR_ENDPOINTS_MAX; i++)
-		st->listeners[i] = i < s->config->listens_count ? slot->listeners[i].fd : -1;
-	for (i = 0; i < WEIR_POOLS_MAX; i++)
-		st->pass_tx[i] = s->pass_tx[i];
+		st->listeners[i] = -1;
+	for (i = 0; i < s->config->listens_count; i++)
+		st->listeners[s->config->listens[i].id] = slot->listeners[i].fd;
+	st->pass_tx = s->pass_tx[slot->pool->id];
 	st->pass_rx = s->pass_rx[slot->pool->id];
+	st->order_tx = slot->order_tx;
 	st->pool_id = slot->pool->id;
 	snprintf(st->pool, sizeof(st->pool), "%s", slot->pool->name);
+	st->is_leaving = 0;
 	st->wake_fd = s->wake_fd;
 	st->start_ticks = sup_process_start(slot->keeper);
 	st->keeper = slot->keeper;

@@ -11,13 +11,15 @@
 #include "metrics/metrics.h"
 #include "route/route.h"
 #include "dataplane/dataplane.h"
+#include "upstream/upstream.h"
 #include "worker/worker.h"
 #include "supervisor/supervisor.h"
 
 struct sup_slot {
 	/* fixed after init */
-	const struct weir_conf_pool *pool;
-	struct wrk_listener *listeners; /* one per endpoint; fd -1 once the instance stops */
+	const struct weir_conf_pool *pool; /* NULL: nothing has this number */
+	struct wrk_listener *listeners; /* as config->listens; fd -1: not the pool's, or the instance stops */
+	int order_tx;	     /* its number in the keeper */
 
 	pid_t keeper;	     /* 0: none */
 	int pidfd;	     /* of the keeper; -1: none */
@@ -83,21 +85,26 @@ struct sup_pool {
 struct sup {
 	/* fixed after init */
 	struct weir_config *config;
-	struct weir_route_table *routes;
+	struct weir_route_board *board;	   /* where the workers' routes are posted */
+	const struct weir_route_board *routes; /* the same, as workers see it */
 	struct weir_dataplane *dp;	   /* NULL: no XDP */
 	char no_dp[320];		   /* why there is none */
-	struct sup_state *old;		   /* of a killed supervisor whose keepers are replaced; NULL: none */
-	bool has_set_migrate;		   /* tcp_migrate_req is to be set back then */
-	bool is_takeover;		   /* its keepers are ours now */
-	bool is_without_kernel;		   /* and they have no maps */
+	bool has_old;			   /* keepers of an earlier supervisor live: kept, or still draining */
+	bool was_attached;		   /* it had a kernel side */
+	bool is_without_kernel;		   /* and what is kept has none */
+	bool has_set_migrate;		   /* tcp_migrate_req is to be set back when the last one has drained */
+	bool is_kept[WEIR_POOLS_MAX];	   /* by pool id: its keepers and maps are an earlier supervisor's */
+	enum sup_want want_before[WEIR_POOLS_MAX]; /* by pool id */
+	uint64_t listens_of[WEIR_POOLS_MAX]; /* by pool id: indexes in config->listens, as bits */
+	bool is_new_endpoint[WEIR_ENDPOINTS_MAX]; /* by index in config->listens: nobody of us listens there yet */
+	uint16_t last_pool;		   /* the pool id that was given last */
 	struct sup_state *state;	   /* what the next supervisor finds, see state.c */
 	struct weir_metrics_slot *metrics; /* WEIR_SLOTS_MAX, shared with the workers */
-	struct sup_slot *slots;
+	struct sup_slot *slots;		   /* by number; a number without a pool is free */
 	size_t slots_count;
-	struct sup_pool *pools;		   /* by id - 1 */
+	struct sup_pool *pools;		   /* in the order of config->pools */
 	int pass_tx[WEIR_POOLS_MAX];	   /* by pool id; -1: none */
 	int pass_rx[WEIR_POOLS_MAX];
-	bool is_inherited[WEIR_POOLS_MAX]; /* by pool id: workers that are replaced have the other end */
 	struct weir_ipc_server *ipc;
 	int lock_fd;
 	int epoll_fd;
@@ -116,6 +123,7 @@ struct sup {
 	struct sup_program *upgrade;	   /* that takes over at the next turn of the loop; NULL: none */
 
 	bool is_stopping;
+	bool is_reloading;		   /* once the reply is out */
 	uint64_t kill_ms;		   /* stopping: when patience ends */
 };
 
@@ -125,6 +133,7 @@ void sup_unlock(struct sup *s);
 
 /* sockets.c: listening sockets of every slot. Logs. */
 int sup_sockets_open(struct sup *s);
+int sup_socket_check(const struct weir_conf_listen *l); /* whether a port is free */
 int sup_sockets_listen(struct sup *s);
 void sup_sockets_close(struct sup *s);
 int sup_socket_bind(const struct weir_conf_listen *l, bool is_shared, int *ret_fd); /* silent */
@@ -135,22 +144,31 @@ uint64_t sup_sockets_queued(const struct sup *s, const struct sup_slot *slot);
 /* state.c: a file beside the control socket that is mapped by the supervisor: who the keepers are and which of their
  * descriptors are which, for the next supervisor; behind it the metrics, which the workers share. */
 int sup_state_new(struct sup *s);
+/* This is what the instance is from now on; keepers that it has not kept are leaving. */
+void sup_state_commit(struct sup *s);
+/* What the workers of a pool know of its upstreams: WEIR_UPSTREAMS_MAX of them, shared. */
+struct weir_up_shared *sup_state_upstreams(const struct sup *s, uint16_t pool);
 void sup_state_free(struct sup *s, bool is_over); /* is_over: removes the file */
 void sup_state_note_slot(struct sup *s, uint32_t number);
 
-/* takeover.c: keepers that a killed supervisor left. Logs. */
-void sup_takeover_find(struct sup *s); /* adopts them, if they serve what we are to serve */
-void sup_takeover_give_up(struct sup *s, const char *why); /* they will be replaced instead */
-/* Whether those endpoints that the earlier supervisor had, too, had the same ids, and as much room for connections. */
-bool sup_takeover_has_endpoints(const struct sup *s);
+/* The table of routes that all workers read. Logs. */
+int sup_routes_open(struct sup *s);
+int sup_routes_post(struct sup *s); /* every worker routes by the configuration from now on */
+
+/* takeover.c: keepers that an earlier supervisor left. Logs. */
+int sup_takeover_find(struct sup *s); /* gives everything its number, and adopts those pools that are the same */
+int sup_takeover_give_up(struct sup *s, const char *why); /* all of them will be replaced instead */
+bool sup_takeover_has_kept(const struct sup *s);
 /* Before any keeper starts: the sockets over which workers that are replaced pass their connections on. */
 void sup_takeover_inherit(struct sup *s);
-void sup_takeover_finish(struct sup *s); /* everything runs */
-void sup_takeover_tick(struct sup *s, bool is_over); /* are those that were replaced gone? */
+void sup_takeover_connect(struct sup *s); /* keepers that run learn the way to pools that begin */
+void sup_takeover_finish(struct sup *s); /* everything runs: those that are replaced drain */
+void sup_takeover_tick(struct sup *s, bool is_over); /* are they gone? */
 
 /* slots.c: keepers. */
 int sup_slots_new(struct sup *s);
 void sup_slots_free(struct sup *s);
+void sup_slots_open_passes(struct sup *s);
 void sup_slots_start(struct sup *s); /* those that are due */
 void sup_slots_reap(struct sup *s);
 void sup_slots_signal(struct sup *s, int signal);
@@ -163,6 +181,7 @@ enum weir_slot_state sup_slot_state(const struct sup *s, const struct sup_slot *
 int sup_pools_new(struct sup *s);
 void sup_pools_free(struct sup *s);
 struct sup_pool *sup_pool_of(const struct sup *s, const struct sup_slot *slot);
+struct sup_pool *sup_pool_by_id(const struct sup *s, uint16_t id); /* NULL: none */
 struct sup_pool *sup_pool_find(const struct sup *s, const char *name);
 enum sup_pool_state sup_pool_state(const struct sup *s, const struct sup_pool *p);
 const char *sup_pool_state_name(enum sup_pool_state state);
@@ -225,6 +244,8 @@ void sup_stop(struct sup *s);
 
 /* service.c: systemd, where it is. */
 int sup_service_inherit(struct sup *s); /* logs */
+/* Before this process becomes another program, which inherits the sockets in its turn; off: it has not. */
+void sup_service_pass_on(const struct sup *s, bool is_on);
 void sup_service_ready(const struct sup *s);
 void sup_service_stopping(void);
 void sup_service_tick(void);
@@ -239,8 +260,10 @@ void sup_admin_close(struct sup *s);
 void sup_upgrade_tick(struct sup *s); /* does not return when one takes over */
 json_t *sup_control_upgrade(struct sup *s, const json_t *request);
 
-/* reload.c: SIGHUP. */
+/* reload.c: SIGHUP, and `weir reload`. */
 void sup_reload(struct sup *s);
+void sup_reload_now(struct sup *s); /* is_reloading was set */
+json_t *sup_control_reload(struct sup *s, const json_t *request);
 
 /* control*.c: answers to the command line. */
 json_t *sup_control(const char *command, const json_t *request, void *sup);

@@ -111,8 +111,10 @@ void sup_upgrade_tick(struct sup *s)
 	weir_ipc_server_flush(s->ipc, 200);
 	weir_info("upgrade: starting %s in place of this program", p->path);
 	(void)sigprocmask(SIG_SETMASK, &s->signals_before, NULL);
+	sup_service_pass_on(s, true);
 	execv(p->path, p->args);
 	weir_err(-errno, "upgrade: cannot start %s; nothing has changed", p->path);
+	sup_service_pass_on(s, false);
 	free(p);
 }
 

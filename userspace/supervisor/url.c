@@ -48,7 +48,8 @@ int sup_url_parse(const char *text, struct sup_url *ret, const char **ret_why)
 	struct sup_url u = {};
 	bool has_scheme = !strncasecmp(text, "http://", 7);
 	const char *host = has_scheme ? text + 7 : text;
-	size_t bytes = strcspn(host, "/?#"), i;
+	_cleanup_free_ char *ascii = NULL;
+	size_t bytes = strcspn(host, "/?#");
 	int r;
 
 	*ret_why = "write it as http://host:port/path";
@@ -59,11 +60,15 @@ int sup_url_parse(const char *text, struct sup_url *ret, const char **ret_why)
 		return -EINVAL;
 	if (has_scheme && !u.port)
 		u.port = 80;
-	if (bytes >= sizeof(u.host) || (has_scheme && !bytes))
+	if (has_scheme && !bytes)
 		return -EINVAL;
-	for (i = 0; i < bytes; i++)
-		u.host[i] = weir_lower(host[i]);
-	u.host_bytes = bytes;
+	r = weir_conf_host_ascii(host, bytes, &ascii);
+	if (r < 0)
+		return r;
+	u.host_bytes = strlen(ascii);
+	if (u.host_bytes >= sizeof(u.host))
+		return -EINVAL;
+	memcpy(u.host, ascii, u.host_bytes);
 	r = set_path(&u);
 	if (r == 0)
 		*ret = u;

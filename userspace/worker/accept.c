@@ -54,6 +54,9 @@ int wrk_locals_init(struct wrk_worker *w)
 		socklen_t n = sizeof(a);
 		__be16 port;
 
+		/* the pool has no prefix for that endpoint */
+		if (fd < 0)
+			continue;
 		/* inherited by what is accepted, also by what XDP hands over */
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		if (getsockname(fd, &a.any, &n) < 0)

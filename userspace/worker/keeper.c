@@ -33,13 +33,14 @@ const char *wrk_reason_name(enum wrk_reason r)
 
 static void obey(struct keeper *k, const struct signalfd_siginfo *info)
 {
-	enum wrk_reason reason = (enum wrk_reason)((unsigned)info->ssi_int >> 8);
+	enum wrk_reason reason = (enum wrk_reason)((unsigned)info->ssi_int >> 8 & 0xff);
 
 	if (info->ssi_uid != 0 || k->is_ending || (unsigned)reason >= WRK_REASON__MAX)
 		return;
 	switch (info->ssi_int & 0xff) {
 	case WRK_ORDER_MOVE:
 		k->is_ending = k->is_moving = true;
+		k->move_to = (uint16_t)((unsigned)info->ssi_int >> 16);
 		break;
 	case WRK_ORDER_RECYCLE:
 	case WRK_ORDER_REST:
@@ -83,14 +84,18 @@ static int timeout_ms(const struct keeper *k)
 
 static void run(struct keeper *k)
 {
-	struct pollfd fds[2] = { { .fd = k->signal_fd, .events = POLLIN } };
+	struct pollfd fds[3] = { { .fd = k->signal_fd, .events = POLLIN },
+				 { .fd = -1 },
+				 { .fd = k->base.setup->order_rx, .events = POLLIN } };
 
 	while (!k->is_ending || keeper_has_worker(k)) {
 		/* Not before the one that rests now is gone: its order to drain is in the set. */
 		fds[1] = (struct pollfd){ .fd = k->is_resting && !k->old.pid ? k->base.epoll_fd : -1,
 					  .events = POLLIN };
-		(void)poll(fds, 2, timeout_ms(k));
+		(void)poll(fds, 3, timeout_ms(k));
 		read_signals(k);
+		if (fds[2].revents)
+			keeper_take_gift(k);
 		keeper_reap(k);
 		if (k->is_resting && fds[1].revents)
 			k->is_resting = false;

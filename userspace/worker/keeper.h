@@ -37,7 +37,8 @@ struct keeper {
 	uint64_t strays[KEEPER_STRAYS_MAX]; /* their sockets' cookies */
 	unsigned strays_count;
 	bool is_ending;
-	bool is_moving;		  /* and others of the pool take its connections */
+	bool is_moving;		  /* and the workers of another pool, or of another slot of this, take its connections */
+	uint16_t move_to;	  /* that pool; 0: its own */
 	bool is_resting;	  /* no worker until the epoll set has an event */
 	bool has_order;		  /* an order to recycle */
 	enum wrk_reason reason;   /* its reason, or that of the recycling under way */
@@ -55,6 +56,9 @@ bool keeper_has_worker(const struct keeper *k);
 /* Ends a worker by force; its death then counts as a crash unless it was draining. */
 void keeper_kill(struct keeper *k, struct keeper_worker *w, const char *why);
 void keeper_state(struct keeper *k, enum weir_slot_state state);
+
+/* keeper_order.c: takes what the supervisor gives to a keeper that runs. */
+void keeper_take_gift(struct keeper *k);
 
 /* keeper_start.c: what is done once, with the rights of the supervisor at first. Logs. */
 int keeper_prepare(struct keeper *k);

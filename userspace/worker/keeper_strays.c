@@ -25,7 +25,7 @@ int keeper_close_strays(const struct keeper *k)
 	uint32_t fd, highest = b->table.highest ? *b->table.highest : 0;
 	size_t count = 0, i;
 	_cleanup_free_ int *keep =
-		calloc(s->listeners_count + WEIR_POOLS_MAX + WEIR_CLASS__MAX + 12 + highest, sizeof(*keep));
+		calloc(s->listeners_count + WEIR_POOLS_MAX + WEIR_CLASS__MAX + 14 + highest, sizeof(*keep));
 
 	if (!keep)
 		return -ENOMEM;
@@ -39,6 +39,8 @@ int keeper_close_strays(const struct keeper *k)
 	keep[count++] = s->queue_fd;
 	keep[count++] = s->pass_rx;
 	keep[count++] = s->wake_fd;
+	keep[count++] = s->order_rx;
+	keep[count++] = s->order_tx;
 	keep[count++] = b->epoll_fd;
 	keep[count++] = b->ping_fd;
 	keep[count++] = k->signal_fd;

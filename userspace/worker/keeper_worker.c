@@ -102,9 +102,9 @@ void keeper_kill(struct keeper *k, struct keeper_worker *w, const char *why)
 	(void)kill(w->pid, SIGKILL);
 }
 
-static void drain(struct keeper_worker *w, enum wrk_drain mode)
+static void drain(struct keeper_worker *w, enum wrk_drain mode, uint16_t move_to)
 {
-	const uint64_t value = mode;
+	const uint64_t value = (uint64_t)mode | (uint64_t)move_to << 8;
 
 	if (!w->pid || w->drain_ms)
 		return;
@@ -210,7 +210,7 @@ static void hand_over(struct keeper *k)
 	publish(k);
 	weir_metrics_set(m, started_at, weir_realtime_s());
 	weir_metrics_add(m, recycles, 1);
-	drain(&k->old, WRK_DRAIN_HAND_OVER);
+	drain(&k->old, WRK_DRAIN_HAND_OVER, 0);
 	weir_info("worker %d of pool '%s' is replaced by %d: %s", k->old.pid, k->base.setup->pool->name,
 		  k->serving.pid, wrk_reason_name(k->reason));
 	wake_supervisor(k);
@@ -238,7 +238,7 @@ static void follow_order(struct keeper *k)
 	k->is_resting = true;
 	publish(k);
 	(void)keeper_watch_sources(k);
-	drain(&k->old, WRK_DRAIN_HAND_OVER);
+	drain(&k->old, WRK_DRAIN_HAND_OVER, 0);
 }
 
 static void end_all(struct keeper *k)
@@ -250,7 +250,10 @@ static void end_all(struct keeper *k)
 	keeper_state(k, WEIR_SLOT_STOPPING);
 	for (i = 0; i < ARRAY_SIZE(all); i++) {
 		/* one that is not ready has nothing yet; of two, the one that serves has the connections */
-		drain(all[i], k->is_moving && all[i] == &k->serving ? WRK_DRAIN_MOVE : WRK_DRAIN_FINAL);
+		if (k->is_moving && all[i] == &k->serving)
+			drain(all[i], WRK_DRAIN_MOVE, k->move_to);
+		else
+			drain(all[i], WRK_DRAIN_FINAL, 0);
 		if (all[i]->pid && limit && weir_now_ms() - all[i]->drain_ms > limit)
 			keeper_kill(k, all[i], "did not end within shutdown_time_limit");
 	}

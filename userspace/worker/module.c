@@ -61,12 +61,12 @@ static void leave_body(struct wrk_conn *c, const struct wrk_stream *s)
 	c->chunked = s->chunked;
 }
 
-enum wrk_next wrk_module_handle(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+enum wrk_next wrk_module_handle(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 				struct weir_str rest)
 {
 	const struct weir_call call = {
 		.req = &t->req,
-		.prefix = { prefix->path, strlen(prefix->path) },
+		.prefix = { prefix->path, prefix->path_bytes },
 		.head = { rest.p, t->req.head_bytes },
 		.endpoint = c->endpoint,
 		.flow = &c->key,

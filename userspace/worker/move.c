@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The end of a slot whose pool goes on in another one (a supervisor with a changed configuration): its connections
- * are not closed but passed to the new workers, over the pool's own socket. Main thread; the serving threads have
- * ended. */
+/* The end of a slot whose pool goes on in another one, or is no more (a supervisor with a changed configuration): its
+ * connections are not closed but passed to other workers. Main thread; the serving threads have
+ * ended, but for those that go on with exchanges of the relay. */
 #include "worker/wrk_priv.h"
 
 #include <errno.h>
@@ -54,7 +54,7 @@ static bool move(struct wrk_thread *t, struct wrk_conn *c)
 		__atomic_store_n(&c->deadline_ms, weir_now_ms() + WRK_TAKEN_MS, __ATOMIC_RELAXED);
 		return false;
 	}
-	return wrk_pass_on(t, c, w->setup->pool->id, rest) == 0;
+	return wrk_pass_on(t, c, w->move_to, rest) == 0;
 }
 
 /* What the epoll set reports: a connection in which a request waits goes unread, so that a busy client cannot keep this
@@ -108,7 +108,7 @@ void wrk_move_all(struct wrk_worker *w)
 {
 	_cleanup_free_ struct wrk_thread *t = calloc(1, sizeof(*t));
 	uint64_t start = weir_now_ms(), now = start;
-	int to = w->setup->pass_tx[w->setup->pool->id];
+	int to = __atomic_load_n(&w->setup->pass_tx[w->move_to], __ATOMIC_ACQUIRE);
 	unsigned left = 1;
 
 	if (!t || to < 0)
@@ -120,6 +120,7 @@ void wrk_move_all(struct wrk_worker *w)
 	while (now - start < WRK_BACKLOG_MS || (left && now - start < MOVE_MAX_MS)) {
 		move_new(w, to);
 		take_events(t);
+		wrk_relay_sweep(w, now);
 		left = move_idle(t);
 		(void)poll(NULL, 0, ROUND_MS);
 		now = weir_now_ms();

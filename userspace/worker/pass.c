@@ -43,7 +43,7 @@ static int send_message(int to, struct msghdr *m, int fd)
 int wrk_pass_on(struct wrk_thread *t, struct wrk_conn *c, uint16_t pool, struct weir_str rest)
 {
 	const struct wrk_setup *setup = t->w->setup;
-	int fd = wrk_conn_fd(&t->w->base->table, c), to = pool < WEIR_POOLS_MAX ? setup->pass_tx[pool] : -1;
+	int fd = wrk_conn_fd(&t->w->base->table, c), to = -1;
 	struct pass_head head = {
 		.key = c->key,
 		.consumed = c->consumed,
@@ -61,6 +61,9 @@ int wrk_pass_on(struct wrk_thread *t, struct wrk_conn *c, uint16_t pool, struct 
 	};
 	int r;
 
+	/* acquire: pairs with the release in keeper_take_gift() */
+	if (pool < WEIR_POOLS_MAX)
+		to = __atomic_load_n(&setup->pass_tx[pool], __ATOMIC_ACQUIRE);
 	if (to < 0)
 		return -ENOTCONN;
 	/* The socket lives on elsewhere: closing our descriptor would not take it out of the epoll set. */

@@ -11,8 +11,7 @@
 
 static const struct weir_str none = { NULL, 0 };
 
-/* The response is with the socket. */
-static void count_answer(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned status)
+void wrk_count_answer(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned status)
 {
 	if (c->begun_ns)
 		weir_latency_add(&m->latency, (weir_now_ns() - c->begun_ns) / 1000);
@@ -30,7 +29,7 @@ static void count_answer(struct weir_metrics_slot *m, struct wrk_conn *c, unsign
 
 enum wrk_next wrk_request_sent(struct wrk_thread *t, struct wrk_conn *c, bool is_keep_alive, bool has_more)
 {
-	count_answer(t->w->setup->metrics, c, t->resp.status);
+	wrk_count_answer(t->w->setup->metrics, c, t->resp.status);
 	weir_response_reset(&t->resp);
 	if (!is_keep_alive && !has_more) {
 		wrk_conn_close(t->w, c);
@@ -44,7 +43,7 @@ enum wrk_next wrk_request_finish(struct wrk_thread *t, struct wrk_conn *c, bool 
 	int r = wrk_send_response(t, c, is_keep_alive, is_keep_alive && !has_more);
 
 	if (r == -EAGAIN) {
-		count_answer(t->w->setup->metrics, c, t->resp.status);
+		wrk_count_answer(t->w->setup->metrics, c, t->resp.status);
 		r = wrk_pending_new(t, c, weir_response_bytes(&t->resp), is_keep_alive, has_more);
 		weir_response_reset(&t->resp);
 		if (r == 0)
@@ -76,12 +75,12 @@ static bool settle_expectation(struct wrk_thread *t, struct wrk_conn *c, bool ha
 }
 
 /* Fills t->resp. */
-static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 		   struct weir_str rest)
 {
 	const struct weir_call call = {
 		.req = &t->req,
-		.prefix = { prefix->path, strlen(prefix->path) },
+		.prefix = { prefix->path, prefix->path_bytes },
 		.head = { rest.p, t->req.head_bytes },
 		.endpoint = c->endpoint,
 		.flow = &c->key,
@@ -96,7 +95,7 @@ static void answer(struct wrk_thread *t, struct wrk_conn *c, const struct weir_c
 }
 
 /* Where the request belongs, when that is not here. */
-static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 			     struct weir_str rest)
 {
 	if (prefix && prefix->pool > 0) {
@@ -105,7 +104,10 @@ static enum wrk_next hand_on(struct wrk_thread *t, struct wrk_conn *c, const str
 		weir_response_error(&t->resp, &t->req, 503, "The pool does not take requests now.", "Retry-After",
 				    WEIR_STR("1"));
 	} else {
-		weir_response_error(&t->resp, &t->req, 400, "No URL prefix matches.", NULL, none);
+		weir_response_error(&t->resp, &t->req, 400,
+				    prefix ? "The URL prefix is reserved: no pool has it."
+					   : "No URL prefix matches.",
+				    NULL, none);
 	}
 	return wrk_request_finish(t, c, false, true);
 }
@@ -125,9 +127,10 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 {
 	const struct wrk_setup *setup = t->w->setup;
 	struct weir_request *req = &t->req;
-	const struct weir_conf_prefix *prefix;
+	const struct weir_route_found *prefix = NULL;
 	bool has_body = req->is_chunked || req->body_bytes > 0, is_keep_alive, is_last = rest.n == req->head_bytes;
 	enum wrk_next next;
+	const char *why;
 
 	weir_response_reset(&t->resp);
 	c->begun_ns = weir_now_ns();
@@ -144,13 +147,22 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 		weir_head_field(&t->resp.buf, "Allow", WEIR_STR("GET, HEAD, OPTIONS"));
 		weir_response_end(&t->resp, &marks);
 	} else {
-		prefix = weir_route_find(setup->routes, ntohs(c->key.server_port), &c->key.server, req->host.p,
-					 req->host.n, req->path.p, req->path.n);
+		if (weir_route_ask(setup->routes, ntohs(c->key.server_port), &c->key.server, req->host.p, req->host.n,
+				   req->path.p, req->path.n, &t->found))
+			prefix = &t->found;
 		if (!prefix || prefix->pool != setup->pool->id)
 			return hand_on(t, c, prefix, rest);
 		if (t->w->module)
 			return wrk_module_handle(t, c, prefix, rest);
-		answer(t, c, prefix, rest);
+		if (t->w->relay.codec) {
+			unsigned status = wrk_relay_begin(t, c, prefix, rest, &why);
+
+			if (status == 0)
+				return WRK_NEXT_GONE;
+			weir_response_error(&t->resp, req, status, why, NULL, none);
+		} else {
+			answer(t, c, prefix, rest);
+		}
 	}
 	is_keep_alive = req->is_keep_alive && !t->resp.must_close && req->body_bytes <= WRK_BODY_MAX &&
 			!__atomic_load_n(&t->w->is_ending, __ATOMIC_RELAXED);

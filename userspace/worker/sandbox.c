@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/macro.h"
@@ -173,7 +174,21 @@ static int add_strict(scmp_filter_ctx f)
 	return r;
 }
 
-int wrk_sandbox_syscalls(enum weir_sandbox sandbox)
+/* Connections to upstreams: streams only. */
+static int add_upstreams(scmp_filter_ctx f)
+{
+	static const int families[] = { AF_UNIX, AF_INET, AF_INET6 };
+	size_t i;
+	int r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+
+	for (i = 0; r == 0 && i < ARRAY_SIZE(families); i++)
+		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]),
+				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM));
+	return r;
+}
+
+int wrk_sandbox_syscalls(enum weir_sandbox sandbox, bool has_upstreams)
 {
 	scmp_filter_ctx f = seccomp_init(sandbox == WEIR_SANDBOX_STRICT ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW);
 	int r;
@@ -186,6 +201,8 @@ int wrk_sandbox_syscalls(enum weir_sandbox sandbox)
 		r = add_strict(f);
 	else
 		r = sandbox == WEIR_SANDBOX_RELAXED ? add_relaxed(f) : add_off(f);
+	if (r == 0 && sandbox == WEIR_SANDBOX_STRICT && has_upstreams)
+		r = add_upstreams(f);
 	if (r == 0)
 		r = seccomp_load(f);
 	seccomp_release(f);

@@ -14,7 +14,7 @@
 
 #define IOV_MAX_HERE (WEIR_PARTS_MAX + 16)
 
-static void count_sent(struct wrk_worker *w, struct wrk_conn *c, size_t bytes)
+void wrk_count_sent(struct wrk_worker *w, struct wrk_conn *c, size_t bytes)
 {
 	c->sent += (uint32_t)bytes;
 	weir_metrics_add(w->setup->metrics, bytes_sent, bytes);
@@ -93,7 +93,7 @@ int wrk_out_send(struct wrk_worker *w, struct wrk_conn *c, struct wrk_out *out)
 		ssize_t n = p->mem ? send_memory(fd, out) : send_file(fd, p);
 
 		if (n >= 0) {
-			count_sent(w, c, (size_t)n);
+			wrk_count_sent(w, c, (size_t)n);
 			advance(out, (uint64_t)n);
 		} else if (errno != EINTR) {
 			return -errno;
@@ -171,6 +171,13 @@ void wrk_send_more(struct wrk_conn *c, uint64_t bytes, bool is_last, bool goes_o
 	__atomic_store_n(&c->goes_on, goes_on, __ATOMIC_RELEASE);
 }
 
+void wrk_note_sending(struct wrk_conn *c, uint64_t bytes, bool goes_on)
+{
+	if (c->step != WRK_STEP_SENDING)
+		note_start(c, bytes, false);
+	wrk_send_more(c, bytes, bytes > 0, goes_on);
+}
+
 int wrk_send_text(struct wrk_thread *t, struct wrk_conn *c, struct weir_str text)
 {
 	ssize_t n;
@@ -180,6 +187,6 @@ int wrk_send_text(struct wrk_thread *t, struct wrk_conn *c, struct weir_str text
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	count_sent(t->w, c, (size_t)n);
+	wrk_count_sent(t->w, c, (size_t)n);
 	return (size_t)n == text.n ? 0 : -EPIPE;
 }

@@ -193,17 +193,19 @@ void wrk_serve(struct wrk_thread *t, struct wrk_conn *c, uint32_t events)
 {
 	if (is_recalled(t, c, events))
 		return;
+	t->saw_end = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
 	if (c->has_input) {
 		c->has_input = false;
 		if (!serve_input(t, c, wrk_conn_slot(&t->w->base->table, c), c->in_bytes))
 			return;
 	}
 	/* After an end of stream no further event comes: it must be read now. */
-	serve_on(t, c, events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+	serve_on(t, c, t->saw_end);
 }
 
 void wrk_serve_received(struct wrk_thread *t, struct wrk_conn *c, size_t count)
 {
+	t->saw_end = false;
 	if (count == 0 || serve_input(t, c, t->in, count))
 		serve_on(t, c, false);
 }

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -15,6 +16,7 @@
 #include "common/log.h"
 #include "common/macro.h"
 
+#define DRAIN_MS 10
 #define STACK_BYTES (1u << 20)
 
 static void *serve_thread(void *arg);
@@ -133,8 +135,8 @@ static void *serve_thread(void *arg)
 	int n;
 
 	do {
-		n = wait_event(t, &e);
-		if (n == 1)
+		n = w->relay.codec ? wrk_relay_wait(t, idle_ms(w)) : wait_event(t, &e);
+		if (n == 1 && !w->relay.codec)
 			serve_event(t, &e);
 		else if (n == 0 && leave(t, false))
 			return NULL;
@@ -143,8 +145,17 @@ static void *serve_thread(void *arg)
 	wrk_fresh_look(t, true);
 	if (__atomic_load_n(&w->is_ending, __ATOMIC_RELAXED))
 		wrk_serve_rest(t);
+	while (wrk_relay_active(w) > 0)
+		(void)wrk_relay_wait(t, DRAIN_MS);
 	(void)leave(t, true);
 	return NULL;
+}
+
+static unsigned processors(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 }
 
 int wrk_threads_start(struct wrk_worker *w)
@@ -154,6 +165,9 @@ int wrk_threads_start(struct wrk_worker *w)
 
 	w->threads_min = MIN(MAX(pool->threads_min, 1u), (unsigned)WRK_THREADS_MAX);
 	w->threads_max = MIN(MAX(pool->threads_max, w->threads_min), (unsigned)WRK_THREADS_MAX);
+	/* Threads that never wait for anything but events are enough with one a processor. */
+	if (w->relay.codec)
+		w->threads_min = w->threads_max = MIN(w->threads_min, processors());
 	pthread_mutex_lock(&w->threads_lock);
 	while (r == 0 && w->threads_count < w->threads_min)
 		r = add(w);

@@ -97,8 +97,13 @@ static void begin_drain(struct wrk_worker *w)
 
 	if (read(w->base->drain_fd, &value, sizeof(value)) != sizeof(value))
 		return;
+	wrk_relay_leave_requests(w);
 	w->drain_ms = weir_now_ms();
+	w->move_to = (uint16_t)(value >> 8);
+	value &= 0xff;
 	w->is_moving = value == WRK_DRAIN_MOVE;
+	if (!w->move_to)
+		w->move_to = w->setup->pool->id;
 	if (value != WRK_DRAIN_HAND_OVER && value != WRK_DRAIN_MOVE) {
 		__atomic_store_n(&w->is_ending, true, __ATOMIC_RELEASE);
 		__atomic_store_n(&w->base->table.shared->is_ending, 1, __ATOMIC_RELEASE);
@@ -146,7 +151,11 @@ static int sweep_ms(const struct weir_conf_pool *pool)
 
 static bool is_done(struct wrk_worker *w)
 {
-	return __atomic_load_n(&w->threads_running, __ATOMIC_ACQUIRE) == 0 && !wrk_pump_is_running(w);
+	/* Exchanges may take long, and what is to be moved does not wait for them. */
+	if (w->is_moving && wrk_relay_active(w) > 0)
+		return true;
+	return __atomic_load_n(&w->threads_running, __ATOMIC_ACQUIRE) == 0 && !wrk_pump_is_running(w) &&
+	       wrk_relay_active(w) == 0;
 }
 
 /* The main thread's work until all others have ended. */
@@ -173,6 +182,7 @@ static void tend(struct wrk_worker *w)
 			looked_ms = now;
 			look(w, now);
 			wrk_recover(w);
+			wrk_relay_sweep(w, now);
 			wrk_limits_log(w, now, false);
 		}
 		if (now - swept_ms >= (uint64_t)every_ms) {
@@ -247,6 +257,7 @@ static void init_handler(struct wrk_worker *w)
 static int serve(struct wrk_worker *w)
 {
 	const struct wrk_table *t = &w->base->table;
+	bool is_final;
 	int r;
 
 	wrk_recover(w);
@@ -259,13 +270,21 @@ static int serve(struct wrk_worker *w)
 	weir_metrics_set(w->setup->metrics, ready_pid, getpid());
 	tend(w);
 	if (w->is_moving) {
-		wrk_move_all(w);
+		do {
+			wrk_threads_wake(w);
+			wrk_move_all(w);
+		} while (!is_done(w) || wrk_relay_active(w) > 0);
 		__atomic_store_n(&t->shared->is_ending, 1, __ATOMIC_RELEASE);
 	}
 	/* After a hand-over the connections are another worker's, or the keeper's until there is one; unless the slot
 	 * has come to its end meanwhile, and that other one was quicker. */
-	if (w->is_ending || (__atomic_load_n(&t->shared->is_ending, __ATOMIC_ACQUIRE) &&
-			     !wrk_table_has_others(t, w->base->generation)))
+	is_final = w->is_ending || (__atomic_load_n(&t->shared->is_ending, __ATOMIC_ACQUIRE) &&
+				    !wrk_table_has_others(t, w->base->generation));
+	if (is_final)
+		wrk_sweep_all(w);
+	wrk_relay_end(w);
+	/* what it has given back meanwhile */
+	if (is_final && w->relay.codec)
 		wrk_sweep_all(w);
 	wrk_limits_log(w, weir_now_ms(), true);
 	return 0;
@@ -287,8 +306,12 @@ static int run(struct wrk_worker *w)
 	r = wrk_pump_init(w);
 	if (r < 0)
 		return weir_err(r, "cannot make an epoll set");
+	r = wrk_relay_init(w);
+	if (r < 0)
+		return weir_err(r, "cannot prepare the upstreams of pool '%s'", w->setup->pool->name);
 	r = wrk_sandbox_syscalls(w->setup->pool->handler == WEIR_HANDLER_MODULE ? w->setup->pool->module.sandbox :
-										    WEIR_SANDBOX_STRICT);
+										    WEIR_SANDBOX_STRICT,
+				 w->relay.codec != NULL);
 	if (r < 0)
 		return weir_err(r, "cannot install the system call filter");
 	r = wrk_module_init(w);
@@ -302,6 +325,7 @@ static int run(struct wrk_worker *w)
 	weir_module_free(w->module);
 	wrk_table_leave(&b->table, b->generation);
 	close(w->pump.epoll_fd);
+	wrk_relay_fini(w);
 	return r;
 }
 

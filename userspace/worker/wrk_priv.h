@@ -34,6 +34,7 @@
 #define WRK_TICK_MS 50		   /* the main thread looks at the others */
 #define WRK_STUCK_MS 8		   /* a thread that has had one event for so long waits more than it works */
 #define WRK_LIVING_MAX 8	   /* workers of one slot at a time */
+#define WRK_EXCHANGES_MAX 65536   /* requests that a worker may have passed on at a time */
 #define WRK_WHAT_BYTES 96	   /* of a request that are kept for people */
 #define WRK_BACKLOG_MS 300	   /* of a drain, in which waiting connections are still accepted */
 
@@ -123,11 +124,11 @@ struct wrk_table {
 	uint32_t *highest;	/* in *shared */
 };
 
-/* How a worker shall end: the value that is written to its drain_fd. */
+/* How a worker shall end: the value that is written to its drain_fd; with WRK_DRAIN_MOVE, a pool id << 8. */
 enum wrk_drain {
 	WRK_DRAIN_FINAL = 1,	/* the slot ends: idle connections are closed */
 	WRK_DRAIN_HAND_OVER = 2, /* another worker of the slot goes on: only what threads hold is finished */
-	WRK_DRAIN_MOVE = 4,	 /* the slot ends, its pool goes on in another: connections are passed there */
+	WRK_DRAIN_MOVE = 4,	 /* the slot ends: connections are passed to that pool's workers (0: its own pool's) */
 };
 
 /* Made by the keeper, survives the worker. A worker sees its copy as of its clone(): fixed after init. Two workers of a
@@ -190,6 +191,9 @@ struct wrk_thread {
 	int64_t date_s; /* that `date` shows */
 	char date[WEIR_HTTP_DATE_BYTES];
 	struct wrk_conn *fresh[WRK_FRESH_MAX]; /* see fresh.c */
+	struct wrk_conn *again; /* its next request has come, see relay_end.c */
+	uint32_t again_events;
+	bool saw_end;	  /* the event that is served says that the client has ended its side */
 	uint64_t fresh_ns[WRK_FRESH_MAX];      /* CLOCK_MONOTONIC: since when */
 	unsigned fresh_count;
 	struct wrk_pending *pending; /* of the response that was just begun */
@@ -197,6 +201,7 @@ struct wrk_thread {
 	size_t body_taken; /* bytes behind the request's head that its handler has eaten */
 	struct weir_module_thread module;
 	struct weir_request req;
+	struct weir_route_found found; /* the prefix of req */
 	struct weir_response resp;
 	char in[WRK_IN_BYTES];
 	char out[WEIR_RESPONSE_TEXT_MAX];
@@ -214,6 +219,32 @@ struct wrk_pump {
 	size_t bytes;
 };
 
+struct wrk_exchange;
+struct wrk_tap;
+struct weir_codec;
+struct weir_up_set;
+
+/* Passes requests on to upstreams, see relay.h. Not there (codec is NULL) when the handler needs none. */
+struct wrk_relay {
+	/* fixed after init */
+	const struct weir_codec *codec;
+	struct weir_up_set *upstreams;
+	const struct wrk_tap *tap; /* NULL: nobody listens */
+	int epoll_fd;	 /* this worker's alone; the slot's is in it */
+	unsigned number; /* in wrk_conn.state */
+	struct wrk_exchange **all; /* WRK_EXCHANGES_MAX; the first `count` are set */
+	pthread_mutex_t lock;
+	/* under lock */
+	struct wrk_exchange *free;
+	void *free_bufs; /* a list through their first bytes */
+	unsigned free_bufs_count;
+	uint64_t said_ms; /* of messages about failures: this second, and how many */
+	unsigned said;
+	/* any thread, atomic */
+	unsigned count;
+	unsigned active;  /* exchanges */
+};
+
 struct wrk_worker {
 	/* fixed after init */
 	const struct wrk_base *base;
@@ -229,10 +260,12 @@ struct wrk_worker {
 	unsigned threads_min;
 	unsigned threads_max;
 	struct wrk_pump pump;
+	struct wrk_relay relay;
 	/* any thread, atomic */
 	uint32_t ticket_generation;
 	bool is_draining;
-	bool is_moving;		   /* of is_draining: connections go to another slot */
+	bool is_moving;		   /* of is_draining: connections go to other workers */
+	uint16_t move_to;	   /* those of this pool */
 	bool is_ending;		   /* of is_draining: not a hand-over; connections are not kept alive */
 	bool is_pressed;	   /* requests have been waiting for queue_timeout_ms: ask each for its age */
 	uint64_t drain_ms;	   /* when that began */
@@ -364,6 +397,9 @@ void wrk_serve(struct wrk_thread *t, struct wrk_conn *c, uint32_t events);
 /* The same for a connection whose first `count` bytes are in t->in. */
 void wrk_serve_received(struct wrk_thread *t, struct wrk_conn *c, size_t count);
 
+/* The response, with this status, is with the socket. */
+void wrk_count_answer(struct weir_metrics_slot *m, struct wrk_conn *c, unsigned status);
+
 /* request.c: one request, its head in t->req. `rest` is everything that was read, from the head's first byte on. */
 enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struct weir_str rest);
 /* Answers a head that cannot be parsed, and ends the connection. */
@@ -379,7 +415,7 @@ enum wrk_next wrk_request_finish(struct wrk_thread *t, struct wrk_conn *c, bool 
 /* -errno: said already. */
 int wrk_module_init(struct wrk_worker *w);
 /* One request of a module; `rest` as in wrk_request_handle(). */
-enum wrk_next wrk_module_handle(struct wrk_thread *t, struct wrk_conn *c, const struct weir_conf_prefix *prefix,
+enum wrk_next wrk_module_handle(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
 				struct weir_str rest);
 
 /* send.c */
@@ -394,6 +430,10 @@ void wrk_send_more(struct wrk_conn *c, uint64_t bytes, bool is_last, bool goes_o
 int wrk_send_text(struct wrk_thread *t, struct wrk_conn *c, struct weir_str text);
 /* As much as the socket takes: 0: all is out, -EAGAIN: there is more, other -errno. */
 int wrk_out_send(struct wrk_worker *w, struct wrk_conn *c, struct wrk_out *out);
+void wrk_count_sent(struct wrk_worker *w, struct wrk_conn *c, size_t bytes);
+/* For a successor that finds the connection in flight, see recover.c. `bytes` of the response are still to be sent;
+ * 0: who knows how many. `goes_on`: then the connection is idle. */
+void wrk_note_sending(struct wrk_conn *c, uint64_t bytes, bool goes_on);
 
 /* pump.c */
 int wrk_pump_init(struct wrk_worker *w);
@@ -403,6 +443,25 @@ int wrk_pending_new(struct wrk_thread *t, struct wrk_conn *c, uint64_t bytes, bo
 void wrk_pump_take(struct wrk_thread *t, struct wrk_conn *c);
 /* In a drain it ends with its last response. */
 bool wrk_pump_is_running(struct wrk_worker *w);
+
+/* relay.c */
+int wrk_relay_init(struct wrk_worker *w);
+/* Waits for events of both kinds, and serves them. Returns what epoll_wait() did. */
+int wrk_relay_wait(struct wrk_thread *t, int timeout_ms);
+/* A drain has begun: requests are another worker's now. */
+void wrk_relay_leave_requests(struct wrk_worker *w);
+/* Wakes what has waited too long. Main thread. */
+void wrk_relay_sweep(struct wrk_worker *w, uint64_t now_ms);
+/* Exchanges that have not come to their end. */
+unsigned wrk_relay_active(struct wrk_worker *w);
+/* Goes on with them until none is left. Main thread; the serving threads have ended. */
+void wrk_relay_end(struct wrk_worker *w);
+void wrk_relay_fini(struct wrk_worker *w);
+
+/* relay_begin.c: passes t->req on. 0: the connection is the relay's, and no more the thread's. Else the status to
+ * refuse with, *ret_why (static) says why. */
+unsigned wrk_relay_begin(struct wrk_thread *t, struct wrk_conn *c, const struct weir_route_found *prefix,
+			 struct weir_str rest, const char **ret_why);
 
 /* threads.c */
 int wrk_threads_start(struct wrk_worker *w);
@@ -458,7 +517,8 @@ void wrk_worker_main(const struct wrk_base *base) __attribute__((noreturn));
 /* sandbox.c */
 /* Takes the pool's identity and gives up every capability. */
 int wrk_sandbox_identity(uid_t uid, gid_t gid);
-/* Leaves the calling thread, and those it starts, the system calls that a worker needs, or a module besides. */
-int wrk_sandbox_syscalls(enum weir_sandbox sandbox);
+/* Leaves the calling thread, and those it starts, the system calls that a worker needs, or a module besides; connections
+ * to others only if it `has_upstreams`, or is a module's. */
+int wrk_sandbox_syscalls(enum weir_sandbox sandbox, bool has_upstreams);
 
 #endif

@@ -64,7 +64,7 @@ def test_start_after_kill_of_the_supervisor_takes_over(weir, site):
     assert killed.get(connection, "/small.txt")[0] == 200, "XDP answers on"
     assert killed.get(connection, "/huge.bin")[0] == 200, "and so does the worker"
     w = weir(again=killed)
-    assert "taking over from an earlier supervisor: 1 of 1" in w.log
+    assert "taking over from an earlier supervisor; pools that go on: default;" in w.log
     assert w.get(connection, "/small.txt")[0] == 200, "on the same connection"
     assert w.get(connection, "/huge.bin")[0] == 200
     w.stop()

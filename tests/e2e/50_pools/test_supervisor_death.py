@@ -12,7 +12,7 @@ import pytest
 
 from harness import servers
 from harness.pool_client import wrong
-from instance import PROGRAM, Weir, run
+from instance import PINS, PROGRAM, Weir, run
 from pooling import DEBUG, HIT, MISS, Pools, folders, write_config
 
 IDLE = 20
@@ -41,6 +41,7 @@ def killable(**pools):
         it.again, it.kill, it.folder = begin, kill, folder
         it.processes = lambda: [pid for one in runs for pid in one.processes()]
         it.left = lambda: sorted({text for one in runs for text in one.left()})
+        it.left_pins = lambda: [path.name for path in PINS.glob(f"{folder.name}/*")]
         try:
             begin()
             for name in pools:

@@ -82,7 +82,8 @@ def listener(netns, is_shared=True):
 
 @pytest.mark.parametrize("attach", ["auto", "none"])
 def test_an_activated_socket_loses_no_connection(weir, netns, site, attach):
-    """Neither the one that waited before Weir ran, nor those that come while the manager's socket is in the group."""
+    """Neither the one that waited before Weir ran, nor those that come while the manager's socket is in the group, nor
+    those that come after a reload."""
     with listener(netns) as manager:
         early = netns.connect("127.0.0.1", PORT, WAIT_SECONDS)
         early.sendall(b"GET /small.txt HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -90,10 +91,13 @@ def test_an_activated_socket_loses_no_connection(weir, netns, site, attach):
                         netns=Started(netns, socket_fd=manager.fileno()))
         assert early.recv(4096).startswith(b"HTTP/1.1 200 ")
         early.close()
-        for _ in range(40):
-            connection = instance.connect()
-            assert instance.get(connection, "/small.txt") == (200, site.files["small.txt"])
-            connection.close()
+        for round_ in range(3):
+            if round_:
+                instance.command("reload")
+            for _ in range(40):
+                connection = instance.connect()
+                assert instance.get(connection, "/small.txt") == (200, site.files["small.txt"])
+                connection.close()
 
 
 def test_an_activated_socket_that_cannot_be_shared_is_refused_with_the_remedy(netns, site, tmp_path):

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <string.h>
 
 #include "admin/admin.h"
@@ -17,6 +18,27 @@ static char *read_page(const char *path)
 	cr_assert_gt(getdelim(&text, &room, '\0', f), 0);
 	fclose(f);
 	return text;
+}
+
+Test(manual, weir_conf_is_printed_from_the_table)
+{
+	char *page = read_page("docs/weir.conf.5"), *printed = NULL;
+	size_t bytes;
+	FILE *f = open_memstream(&printed, &bytes);
+
+	cr_assert_eq(weir_conf_manual(page, f), 0);
+	fclose(f);
+	cr_expect_eq(strcmp(printed, page), 0, "run `make manual`");
+	free(printed);
+	free(page);
+}
+
+Test(manual, page_without_marks_is_refused)
+{
+	FILE *f = fopen("/dev/null", "we");
+
+	cr_expect_eq(weir_conf_manual(".Sh NAME\n", f), -ENOENT);
+	fclose(f);
 }
 
 Test(manual, every_parameter_is_in_weir_conf)

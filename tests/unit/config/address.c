@@ -116,41 +116,40 @@ Test(address, each_prefix_has_its_bucket)
 Test(address, each_bad_prefix_is_refused_with_a_reason)
 {
 	static const char *const bad[] = {
-		"",
-		"*:80/",
-		"ftp://*:80/",
-		"https://*:443/",
-		"http://*/",
-		"http://*:/",
-		"http://*:0/",
-		"http://*:080/",
-		"http://*:65536/",
-		"http://*:80/a",
-		"http://*:80/a?b/",
-		"http://*:80/a#b/",
-		"http://*:80//",
-		"http://*:80/a//b/",
-		"http://*:80/./",
-		"http://*:80/../",
-		"http://*:80/%2e%2E/",
-		"http://*:80/a%2fb/",
-		"http://*:80/%0a/",
-		"http://*:80/%zz/",
-		"http://*:80/%4/",
-		"http://*:80/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/",
-		"http://:80/",
-		"http://*.:80/",
-		"http://*x:80/",
-		"http://a*.example:80/",
-		"http://a..b:80/",
-		"http://.a:80/",
-		"http://a b:80/",
-		"http://\xc3\xa9.example:80/",
-		"http://2001:db8::1:80/",
-		"http://[192.0.2.1]:80/",
-		"http://[2001:db8::1:80/",
-		"http://user@h:80/",
-		"http://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:80/",
+	    "",
+	    "*:80/",
+	    "ftp://*:80/",
+	    "https://*:443/",
+	    "http://*/",
+	    "http://*:/",
+	    "http://*:0/",
+	    "http://*:080/",
+	    "http://*:65536/",
+	    "http://*:80/a",
+	    "http://*:80/a?b/",
+	    "http://*:80/a#b/",
+	    "http://*:80//",
+	    "http://*:80/a//b/",
+	    "http://*:80/./",
+	    "http://*:80/../",
+	    "http://*:80/%2e%2E/",
+	    "http://*:80/a%2fb/",
+	    "http://*:80/%0a/",
+	    "http://*:80/%zz/",
+	    "http://*:80/%4/",
+	    "http://*:80/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/",
+	    "http://:80/",
+	    "http://*.:80/",
+	    "http://*x:80/",
+	    "http://a*.example:80/",
+	    "http://a..b:80/",
+	    "http://.a:80/",
+	    "http://a b:80/",
+	    "http://2001:db8::1:80/",
+	    "http://[192.0.2.1]:80/",
+	    "http://[2001:db8::1:80/",
+	    "http://user@h:80/",
+	    "http://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:80/",
 	};
 	size_t i;
 
@@ -185,4 +184,31 @@ Test(address, port_is_found_with_its_process)
 	cr_expect(weir_port_holder(&l[0], holder, sizeof(holder)), "any address collides with it");
 	close(fd);
 	cr_expect_not(weir_port_holder(&l[0], holder, sizeof(holder)));
+}
+
+Test(address, letters_outside_of_ascii_become_punycode)
+{
+	static const struct {
+		const char *text, *host;
+	} cases[] = {
+	    {"http://bücher.example:80/", "xn--bcher-kva.example"},
+	    {"http://BÜCHER.Example:80/", "xn--bcher-kva.example"},
+	    {"http://XN--BCHER-KVA.example:80/", "xn--bcher-kva.example"},
+	    {"http://*.bücher.example:80/", "xn--bcher-kva.example"},
+	    {"http://straße.example:80/", "xn--strae-oqa.example"},
+	    {"http://例え.テスト:80/", "xn--r8jz45g.xn--zckzah"},
+	};
+	struct weir_conf_prefix p;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		cr_assert_eq(weir_conf_prefix_parse(cases[i].text, &p, &why), 0, "%s: %s",
+			     cases[i].text, why);
+		cr_expect_str_eq(p.host, cases[i].host);
+		cr_expect_str_eq(p.text, cases[i].text);
+		weir_conf_prefix_fini(&p);
+	}
+	cr_expect_eq(weir_conf_prefix_parse("http://b\xc3.example:80/", &p, &why), -EINVAL);
+	cr_expect_eq(weir_conf_prefix_parse("http://a\xe2\x98\x83 b.example:80/", &p, &why),
+		     -EINVAL);
 }

@@ -1,75 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* From a file and options to a configuration, or to every mistake with its line. */
-#include "config/config.h"
-
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
-
-/* A directory of each test's own, with a configuration file and a root. */
-static char folder[64], file[96], root[96];
-
-static void make_folder(void)
-{
-	snprintf(folder, sizeof(folder), "/tmp/weir_config_XXXXXX");
-	cr_assert_not_null(mkdtemp(folder));
-	snprintf(file, sizeof(file), "%s/weir.conf", folder);
-	snprintf(root, sizeof(root), "%s/site", folder);
-	cr_assert_eq(mkdir(root, 0755), 0);
-	cr_assert_eq(chmod(folder, 0755), 0);
-}
-
-static void remove_folder(void)
-{
-	(void)unlink(file);
-	(void)rmdir(root);
-	(void)rmdir(folder);
-}
-
-TestSuite(config, .init = make_folder, .fini = remove_folder);
-
-static struct weir_conf_report report;
-static struct weir_config *config;
-
-static int load(const struct weir_conf_options *o)
-{
-	report = (struct weir_conf_report){};
-	config = NULL;
-	return weir_config_load(o, &report, &config);
-}
-
-static int load_text(const char *text)
-{
-	const struct weir_conf_options o = { .file = file };
-	FILE *f = fopen(file, "w");
-
-	cr_assert_not_null(f);
-	fputs(text, f);
-	fclose(f);
-	return load(&o);
-}
-
-static void done(void)
-{
-	weir_conf_report_fini(&report);
-	config = weir_config_free(config);
-}
-
-/* Whether one finding is in this line and holds this text. */
-static bool has_finding(int line, const char *part)
-{
-	size_t i;
-
-	for (i = 0; i < report.count; i++)
-		if (report.rows[i].line == line && strstr(report.rows[i].text, part))
-			return true;
-	return false;
-}
-
-#define expect_finding(line, part) cr_expect(has_finding(line, part), "line %d: '%s' is missing", line, part)
-
-#define POOL(name, more) "pool " name " { root = site prefixes = { \"http://*:80/" name "/\" } " more "}\n"
+#define SUITE config
+#include "loading.h"
 
 Test(config, file_with_everything_is_read)
 {
@@ -376,4 +308,91 @@ Test(config, root_and_file_exclude_each_other)
 
 	cr_assert_eq(load(&o), -EINVAL);
 	done();
+}
+
+Test(config, reserved_prefix_has_no_pool)
+{
+	cr_assert_eq(
+	    load_text("listen = { \"127.0.0.1:80\" }\nreserve = { \"http://+:80/app/\" }\n" POOL(
+		"one", "")),
+	    0);
+	cr_assert_eq(config->prefixes_count, 2);
+	cr_expect_eq(config->prefixes[0].pool, 0);
+	cr_expect_eq(config->prefixes[1].pool, 1);
+	done();
+	cr_expect_eq(
+	    load_text("listen = { \"127.0.0.1:80\" }\nreserve = { \"http://*:80/one/\" }\n" POOL(
+		"one", "")),
+	    -EINVAL);
+	expect_finding(3, "in line 2");
+	done();
+}
+
+Test(config, unknown_sections_and_lists_do_not_hide_other_mistakes)
+{
+	cr_expect_eq(load_text("listen = { \"127.0.0.1:80\" }\n"
+			       "pol a {\n  rot = x\n}\n"
+			       "site {\n  threads = many\n}\n"
+			       "flowz = { \"a\",\n \"b\" }\n"
+			       "pool b {\n  prefixs = { \"a\",\n \"b\" }\n  handler = x\n}\nattach = x\n"),
+		     -EINVAL);
+	expect_finding(2, "did you mean pool NAME");
+	expect_finding(3, "did you mean 'root'?");
+	expect_finding(5, "unknown section 'site'");
+	expect_finding(6, "'threads' is 'many'");
+	expect_finding(8, "did you mean 'flows'?");
+	expect_finding(11, "did you mean 'prefixes'?");
+	expect_finding(13, "must be static");
+	expect_finding(15, "must be auto");
+	done();
+}
+
+Test(config, brace_that_is_missing_is_guessed)
+{
+	cr_expect_eq(load_text("pool a {\n  root = site\npool b {\n  root = site\n}\n"), -EINVAL);
+	expect_finding(3, "closing brace");
+	done();
+}
+
+Test(config, each_unit_of_time_and_size_is_understood)
+{
+	static const struct {
+		const char *time, *size;
+		unsigned ms, kb;
+	} cases[] = {
+		{ "50ms", "1", 50, 1 },	       { "1s", "1K", 1000, 1 },	    { "2", "2k", 2000, 2 },
+		{ "3min", "3M", 180000, 3072 }, { "4h", "1G", 14400000, 1 << 20 }, { "1d", "0", 86400000, 0 },
+	};
+	char text[512];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		snprintf(text, sizeof(text),
+			 "listen = { \"127.0.0.1:80\" }\npool a { root = site prefixes = { \"http://*:80/\" }\n"
+			 "queue_timeout = %s memory_limit = %s }\n",
+			 cases[i].time, cases[i].size);
+		cr_assert_eq(load_text(text), 0, "%s", text);
+		cr_expect_eq(config->pools[0].queue_timeout_ms, cases[i].ms, "%s", cases[i].time);
+		cr_expect_eq(config->pools[0].memory_limit_kb, cases[i].kb, "%s", cases[i].size);
+		done();
+	}
+}
+
+Test(config, bad_units_are_refused)
+{
+	static const char *const bad[] = {
+		"queue_timeout = 3m", "queue_timeout = 2d", "queue_timeout = -1s", "queue_timeout = 99999999999999999999s",
+		"memory_limit = 1T",  "memory_limit = 1KB", "memory_limit = 5000G", "memory_limit = K",
+	};
+	char text[512];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(text, sizeof(text),
+			 "listen = { \"127.0.0.1:80\" }\npool a { root = site prefixes = { \"http://*:80/\" }\n%s }\n",
+			 bad[i]);
+		cr_expect_eq(load_text(text), -EINVAL, "%s", bad[i]);
+		expect_finding(3, "must be a ");
+		done();
+	}
 }

@@ -43,7 +43,7 @@ static void set_up(struct instance *in, const char *const *prefixes, size_t coun
 	}
 	c->prefixes_count = i;
 	cr_assert_eq(weir_route_build(c, &in->table), 0);
-	cr_assert_eq(weir_route_compile(c, secret, &in->compiled), 0);
+	cr_assert_eq(weir_route_compile(c, secret, 3, &in->compiled), 0);
 }
 
 static void tear_down(struct instance *in)
@@ -127,7 +127,9 @@ static const struct weir_route *kernel_find(const struct instance *in, unsigned 
 	int bucket, depth;
 
 	for (bucket = 0; bucket < WEIR_BUCKET__MAX; bucket++) {
-		struct weir_host_key key = { .endpoint = (__u16)endpoint, .bucket = (__u8)bucket };
+		struct weir_host_key key = { .endpoint = (__u16)endpoint,
+					     .table = in->compiled.table,
+					     .bucket = (__u8)bucket };
 		const struct weir_host *h;
 		uint64_t digest;
 
@@ -154,8 +156,13 @@ static const struct weir_conf_prefix *user_find(const struct instance *in, unsig
 						const char *path)
 {
 	const struct weir_conf_listen *l = &in->config.listens[endpoint];
+	struct weir_route_found found;
 
-	return weir_route_find(in->table, l->port, &l->addr, host, strlen(host), path, strlen(path));
+	if (!weir_route_find(in->table, l->port, &l->addr, host, strlen(host), path, strlen(path), &found))
+		return NULL;
+	cr_assert_eq(found.pool, in->config.prefixes[found.id].pool);
+	cr_assert_str_eq(found.path, in->config.prefixes[found.id].path);
+	return &in->config.prefixes[found.id];
 }
 
 Test(route, each_case_of_the_table_finds_its_prefix)
@@ -290,15 +297,15 @@ Test(route, ten_thousand_prefixes_compile_and_are_found)
 
 Test(route, too_many_host_rows_are_refused)
 {
-	enum { COUNT = WEIR_HOSTS_MAX / 3 + 1 };
+	enum { COUNT = WEIR_HOSTS_MAX / 5 + 1 };
 	struct weir_config c = {};
 	struct weir_route_compiled out = {};
 	const char *why;
 	unsigned i;
 
-	c.listens = calloc(3, sizeof(*c.listens));
+	c.listens = calloc(5, sizeof(*c.listens));
 	c.prefixes = calloc(COUNT, sizeof(*c.prefixes));
-	for (c.listens_count = 0; c.listens_count < 3; c.listens_count++)
+	for (c.listens_count = 0; c.listens_count < 5; c.listens_count++)
 		c.listens[c.listens_count] =
 			(struct weir_conf_listen){ .port = 80, .id = (uint16_t)c.listens_count };
 	for (i = 0; i < COUNT; i++) {
@@ -308,7 +315,7 @@ Test(route, too_many_host_rows_are_refused)
 		cr_assert_eq(weir_conf_prefix_parse(text, &c.prefixes[i], &why), 0);
 	}
 	c.prefixes_count = COUNT;
-	cr_assert_eq(weir_route_compile(&c, secret, &out), -E2BIG);
+	cr_assert_eq(weir_route_compile(&c, secret, 0, &out), -E2BIG);
 	cr_assert_null(out.hosts);
 	for (i = 0; i < COUNT; i++)
 		weir_conf_prefix_fini(&c.prefixes[i]);

@@ -35,7 +35,7 @@ Test(pool, stopped_pool_is_refused_and_starts_again)
 	cr_expect_eq(state(1), SUP_POOL_STOPPED);
 	sup_pools_look(&sup);
 	cr_expect(p->is_refused_here);
-	cr_expect_eq(sup.state->want[2], SUP_WANT_STOPPED, "the next supervisor knows");
+	cr_expect_eq((int)sup.state->pools[2].want, SUP_WANT_STOPPED, "the next supervisor knows");
 	cr_expect_eq(state(0), SUP_POOL_STARTED, "the other pool is not concerned");
 }
 

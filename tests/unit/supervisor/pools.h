@@ -83,8 +83,10 @@ static inline void pools_init(void)
 			    .epoll_fd = epoll_create1(EPOLL_CLOEXEC) };
 	memset(sup.pass_tx, 0xff, sizeof(sup.pass_tx));
 	memset(sup.pass_rx, 0xff, sizeof(sup.pass_rx));
+	memset(sup.activated, 0xff, sizeof(sup.activated));
 	if (sup_slots_new(&sup) < 0 || sup_state_new(&sup) < 0 || sup_pools_new(&sup) < 0 || sup_refuser_new(&sup) < 0)
 		abort();
+	sup_state_commit(&sup);
 	for (i = 0; i < SLOTS; i++)
 		start_keeper(i);
 }

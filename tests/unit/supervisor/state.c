@@ -62,39 +62,36 @@ Test(state, file_is_read_only_when_it_is_ours)
 	cr_expect_eq(map(), -ENOENT);
 }
 
-Test(state, digest_follows_the_configuration)
+Test(state, digest_follows_the_pool)
 {
-	uint64_t before = sup_state_digest(&config);
+	struct weir_conf_prefix prefixes[] = {
+		{ .text = (char *)"http://*:1/b/", .pool = 2 },
+		{ .text = (char *)"http://*:1/c/", .pool = 2 },
+		{ .text = (char *)"http://*:1/a/", .pool = 1 },
+	};
+	struct weir_conf_prefix first = prefixes[0];
+	uint64_t before;
 
-	cr_expect_eq(sup_state_digest(&config), before);
+	config.prefixes = prefixes;
+	config.prefixes_count = 3;
+	before = sup_state_digest(&config, &confs[1], 1);
+	cr_expect_eq(sup_state_digest(&config, &confs[1], 1), before);
 	confs[1].ping_interval_ms++;
-	cr_expect_neq(sup_state_digest(&config), before);
+	cr_expect_neq(sup_state_digest(&config, &confs[1], 1), before);
 	confs[1].ping_interval_ms--;
-	confs[0].lines[0] = 7;
-	cr_expect_eq(sup_state_digest(&config), before, "where it is written does not matter");
+	confs[1].lines[0] = 7;
+	confs[0].ping_interval_ms++;
+	prefixes[2].text = (char *)"http://*:1/x/";
+	cr_expect_eq(sup_state_digest(&config, &confs[1], 1), before, "lines and other pools do not matter");
+	prefixes[0] = prefixes[1];
+	prefixes[1] = first;
+	cr_expect_eq(sup_state_digest(&config, &confs[1], 1), before, "nor does the order");
+	prefixes[1].text = (char *)"http://*:1/d/";
+	cr_expect_neq(sup_state_digest(&config, &confs[1], 1), before);
+	prefixes[1] = first;
+	cr_expect_neq(sup_state_digest(&config, &confs[1], 0), before, "it listens elsewhere");
 	strcpy(listens[0].text, "127.0.0.1:2");
-	cr_expect_neq(sup_state_digest(&config), before);
-}
-
-Test(state, flows_are_used_on_while_endpoints_keep_their_ids)
-{
-	struct weir_conf_listen two[2] = { listens[0], { .port = 2, .text = "127.0.0.1:2", .id = 1 } };
-
-	sup.old = sup.state;
-	cr_expect_not(sup_takeover_has_endpoints(&sup), "nothing was attached");
-	sup.state->is_attached = 1;
-	cr_expect(sup_takeover_has_endpoints(&sup));
-	config.listens = two;
-	config.listens_count = 2;
-	cr_expect(sup_takeover_has_endpoints(&sup), "one more at the end");
-	config.listens = &two[1];
-	config.listens_count = 1;
-	cr_expect_not(sup_takeover_has_endpoints(&sup), "another one under the same id");
-	config.listens = two;
-	config.flows++;
-	cr_expect_not(sup_takeover_has_endpoints(&sup), "the table has another size");
-	config.flows--;
-	sup.old = NULL;
+	cr_expect_neq(sup_state_digest(&config, &confs[1], 1), before);
 }
 
 Test(state, child_sees_the_metrics_only)

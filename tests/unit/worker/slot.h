@@ -32,7 +32,7 @@ struct test_slot {
 	struct weir_conf_pool pools[2];
 	struct weir_conf_prefix prefixes[2];
 	struct weir_config config;
-	struct weir_route_table *routes;
+	struct weir_route_board *routes;
 	struct wrk_listener listener;
 	int pass_tx[WEIR_POOLS_MAX];
 	struct wrk_setup setup;
@@ -90,7 +90,7 @@ static inline void slot_init(struct test_slot *s, unsigned threads)
 	s->setup = (struct wrk_setup){
 		.config = &s->config, .pool = &s->pools[0], .listeners = &s->listener, .listeners_count = 1,
 		.pass_rx = -1, .pass_tx = s->pass_tx, .cache_fds = { -1, -1, -1 }, .tickets_fd = -1,
-		.queue_fd = -1, .wake_fd = -1, .clock_fd = -1,
+		.queue_fd = -1, .wake_fd = -1, .clock_fd = -1, .order_rx = -1, .order_tx = -1,
 		.cache_secret = { 1, 2 },
 	};
 	s->setup.metrics = mmap(NULL, sizeof(struct weir_metrics_slot), PROT_READ | PROT_WRITE,
@@ -128,7 +128,10 @@ static inline void slot_file(const struct test_slot *s, const char *name, const 
 
 static inline void slot_start(struct test_slot *s)
 {
-	if (!s->routes && weir_route_build(&s->config, &s->routes) < 0)
+	_cleanup_(weir_route_freep) struct weir_route_table *table = NULL;
+
+	if (!s->routes && (weir_route_build(&s->config, &table) < 0 || weir_route_board_new(&s->routes) < 0 ||
+			   weir_route_post(s->routes, table) < 0))
 		abort();
 	s->setup.routes = s->routes;
 	s->keeper = fork();
@@ -142,7 +145,7 @@ static inline void slot_fini(struct test_slot *s)
 	char command[128];
 
 	close(s->listener.fd);
-	weir_route_free(s->routes);
+	weir_route_board_close(s->routes, NULL);
 	munmap(s->setup.metrics, sizeof(*s->setup.metrics));
 	snprintf(command, sizeof(command), "rm -rf %s", s->root);
 	(void)!system(command);

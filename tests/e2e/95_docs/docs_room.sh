@@ -38,9 +38,10 @@ listeners() {
 # wait_ready COUNT PID COMMAND: more than COUNT sockets listen, and weir answers if it is that
 wait_ready() {
 	local end=$((SECONDS + ready_seconds)) control
-	read -ra control < <(grep -o -- '--control [^ ]*' <<<"$3")
+	control=$(grep -o -- '--control [^ ]*' <<<"$3") # not <(...): that would be the page's $!
+	# shellcheck disable=SC2086 # two words or none
 	while kill -0 "$2" 2>/dev/null; do
-		if [ "$(listeners)" -gt "$1" ] && { [[ $3 != *"weir run"* ]] || weir status "${control[@]}" >/dev/null 2>&1; }; then
+		if [ "$(listeners)" -gt "$1" ] && { [[ $3 != *"weir run"* ]] || weir status $control >/dev/null 2>&1; }; then
 			return 0
 		fi
 		[ "$SECONDS" -lt "$end" ] || break

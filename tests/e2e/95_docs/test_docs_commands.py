@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the pages tell people to type works, and prints what the pages say."""
 import contextlib
+import pathlib
 
 import pytest
 
@@ -63,10 +64,11 @@ def test_a_command_that_does_not_keep_its_word_is_found(text, says):
 
 
 def test_commands_share_a_shell_and_leave_the_machine_alone():
-    text = "cat > /etc/sample <<'END'\na line\nEND\nhere=/etc/sample\ncat $here |\n\ttr a-z A-Z\n#> A ... E\n"
+    text = ("cat > /etc/sample <<'END'\na line\nEND\nhere=/etc/sample\ncat $here |\n\ttr a-z A-Z\n#> A ... E\n"
+            "nc -lk 127.0.0.1 9 &\nkill $!\n")
     with a_room() as room:
         play(room, "sample", docs_pages.commands(docs_pages.Block(RUN, 1, text)))
-    assert not (TREE.__class__("/etc/sample")).exists()
+    assert not pathlib.Path("/etc/sample").exists()
 
 
 def test_an_instance_that_a_page_forgets_is_found():

@@ -7,6 +7,7 @@
 #include "weir/cache.h"
 #include "weir/endpoint.h"
 #include "weir/flow.h"
+#include "weir/limit.h"
 #include "weir/pool.h"
 #include "weir/route.h"
 #include "weir/verdict.h"
@@ -65,6 +66,28 @@ struct {
 	__type(key, __u32);
 	__type(value, struct weir_pool);
 } weir_pools SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, WEIR_ACL_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct weir_acl_key);
+	__type(value, struct weir_acl);
+} weir_acl SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, WEIR_SOURCES_MAX);
+	__type(key, struct weir_addr);
+	__type(value, struct weir_source);
+} weir_rate SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct weir_limits);
+} weir_limits SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -5,6 +5,7 @@
 #include "lib/choose.h"
 #include "lib/fresh.h"
 #include "lib/lent.h"
+#include "lib/limit.h"
 #include "lib/owned.h"
 #include "lib/pkt.h"
 #include "lib/verdict.h"
@@ -35,8 +36,10 @@ static __always_inline enum weir_verdict no_flow(struct xdp_md *ctx, struct weir
 
 	if (v != WEIR_VERDICT_MORE)
 		return v;
-	if ((p->tcp_flags & (WEIR_TCP_SYN | WEIR_TCP_ACK | WEIR_TCP_RST)) == WEIR_TCP_SYN)
-		return weir_syn(ctx, s);
+	if ((p->tcp_flags & (WEIR_TCP_SYN | WEIR_TCP_ACK | WEIR_TCP_RST)) == WEIR_TCP_SYN) {
+		v = weir_limit_syn(s);
+		return v == WEIR_VERDICT_MORE ? weir_syn(ctx, s) : v;
+	}
 	if ((p->tcp_flags & (WEIR_TCP_SYN | WEIR_TCP_ACK | WEIR_TCP_RST)) != WEIR_TCP_ACK)
 		return WEIR_VERDICT_PASS_NO_FLOW;
 	*ret_flow = weir_flow_accept(s, &is_valid);
@@ -44,6 +47,7 @@ static __always_inline enum weir_verdict no_flow(struct xdp_md *ctx, struct weir
 		return is_valid ? WEIR_VERDICT_DROP_RACE : WEIR_VERDICT_PASS_NO_FLOW;
 	if ((*ret_flow)->owner != WEIR_OWNER_XDP)
 		return WEIR_VERDICT_DROP_RACE;
+	weir_limit_born(s);
 	if (!p->payload_bytes && !(p->tcp_flags & WEIR_TCP_FIN))
 		return WEIR_VERDICT_ACCEPTED;
 	return WEIR_VERDICT_MORE;
@@ -75,6 +79,9 @@ static __always_inline enum weir_verdict classify(struct xdp_md *ctx, struct wei
 	if (f ? !weir_endpoint_by_id(p, f->endpoint) : !weir_endpoint_find(p))
 		return WEIR_VERDICT_PASS_NOT_OURS;
 	p->now_ns = bpf_ktime_get_ns();
+	v = weir_limit_packet(p);
+	if (v != WEIR_VERDICT_MORE)
+		return v;
 	is_syn = (p->tcp_flags & (WEIR_TCP_SYN | WEIR_TCP_ACK | WEIR_TCP_RST)) == WEIR_TCP_SYN;
 	if (f && f->owner == WEIR_OWNER_KERNEL && !is_syn)
 		return weir_lent_packet(ctx, s, f);

@@ -54,11 +54,15 @@ static __always_inline enum weir_verdict lent_request(struct xdp_md *ctx, struct
 	__u8 refusal;
 
 	weir_request_classify(s);
-	refusal = r->is_routed ? weir_queue_refusal(r->pool) : WEIR_REFUSAL_NONE;
+	refusal = weir_request_refusal(s, f);
+	if (refusal == REFUSAL_DROP)
+		return WEIR_VERDICT_DROP_RATE;
 	weir_request_answer(s, f, &a);
 	if (!r->miss && refusal <= WEIR_REFUSAL_QUEUE_FULL) {
-		if (lent_seize(ctx, s, f, &a))
+		if (lent_seize(ctx, s, f, &a)) {
+			weir_limit_bytes(s, a.bytes);
 			return WEIR_VERDICT_SEIZE;
+		}
 		st = weir_stats_of(r->pool);
 		if (st)
 			st->misses++;

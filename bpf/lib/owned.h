@@ -181,7 +181,9 @@ static __always_inline enum weir_verdict owned_request(struct xdp_md *ctx, struc
 	__u8 refusal;
 
 	weir_request_classify(s);
-	refusal = s->req.is_routed ? weir_queue_refusal(s->req.pool) : WEIR_REFUSAL_NONE;
+	refusal = weir_request_refusal(s, f);
+	if (refusal == REFUSAL_DROP)
+		return WEIR_VERDICT_DROP_RATE;
 	if (s->req.miss || refusal > WEIR_REFUSAL_QUEUE_FULL)
 		goto handover;
 	weir_request_answer(s, f, a);
@@ -193,9 +195,11 @@ static __always_inline enum weir_verdict owned_request(struct xdp_md *ctx, struc
 			s->req.miss = WEIR_MISS_PENDING;
 			goto handover;
 		}
+		weir_limit_bytes(s, a->bytes);
 		return weir_answer_commit(f, &s->pkt, a) ? WEIR_VERDICT_HIT :
 							    WEIR_VERDICT_DROP_RACE;
 	case ANSWER_NO_ROOM:
+		weir_limit_bytes(s, a->bytes);
 		if (weir_meta_put(ctx, &s->pkt, META_ANSWER, answer_flags(a), a->pool, a->digest))
 			return WEIR_VERDICT_HIT_TC;
 		return WEIR_VERDICT_DROP_NO_META;

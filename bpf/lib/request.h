@@ -7,6 +7,7 @@
 #include "lib/base.h"
 #include "lib/http_head.h"
 #include "lib/key.h"
+#include "lib/limit.h"
 #include "lib/queue.h"
 #include "lib/route.h"
 
@@ -95,6 +96,26 @@ static __always_inline void request_refusal(const struct weir_scratch *s, struct
 	a->is_close = 1;
 	a->asks = 0;
 	a->form = WEIR_FORM_WHOLE;
+}
+
+#define REFUSAL_DROP 0xff /* not even refused: the client tries again */
+
+/* Why the classified request is not served: its source is over a limit, or its pool does not take it. NONE may come with
+ * a miss: then a worker must see it. A hand-over that has begun was let through before. */
+static __always_inline __u8 weir_request_refusal(struct weir_scratch *s, const struct weir_flow *f)
+{
+	struct weir_req *r = &s->req;
+	int over = f->flags & WEIR_FLOW_PENDING ? 0 : weir_limit_request(s);
+
+	if (over == WEIR_LIMIT_DROP + 1)
+		return REFUSAL_DROP;
+	if (over == WEIR_LIMIT_REJECT + 1)
+		return WEIR_REFUSAL_RATE;
+	if (over)
+		head_miss(r, WEIR_MISS_RATE);
+	if (weir_limit_head(s->pkt.payload_bytes))
+		head_miss(r, WEIR_MISS_HEAD_SIZE);
+	return r->is_routed ? weir_queue_refusal(r->pool) : WEIR_REFUSAL_NONE;
 }
 
 static __always_inline __u8 answer_flags(const struct weir_answer *a)

@@ -45,6 +45,8 @@ struct weir_pkt {
 	__u8 buckets;
 	__u8 endpoint_flags;
 	__u8 has_odd_options; /* not SYN: other than NOP, SACK blocks, timestamps; or malformed */
+	__u8 is_limited;      /* rates of the source are looked at, see lib/limit.h */
+	__u8 pad;
 	__u32 ticket_way; /* see weir_ticket_of() */
 };
 

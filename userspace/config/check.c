@@ -300,6 +300,7 @@ int weir_conf_check(struct weir_config *c, struct weir_conf_report *report)
 	int r;
 
 	check_globals(c, report);
+	weir_conf_check_limits(c, report);
 	r = check_control(c, report);
 	if (r == 0)
 		r = check_pools(c, report);

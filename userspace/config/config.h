@@ -171,6 +171,21 @@ struct weir_config {
 	char *control;		/* path of the control socket, default /run/weir.sock */
 	char *name;		/* instance name: pins live in /sys/fs/bpf/weir/<name>; from the control path */
 	char *admin;		/* ADDR:PORT of the admin endpoint; NULL or empty: none */
+	/* protection, see params/limit.def */
+	char *deny;
+	char *allow;
+	unsigned limit_syn_rate;
+	unsigned limit_syn_burst;
+	unsigned limit_request_rate;
+	unsigned limit_request_burst;
+	unsigned limit_bandwidth_kb;
+	unsigned limit_connections;
+	char *limit_action;
+	unsigned limit_source_bits;
+	unsigned max_request_bytes;
+	unsigned max_field_length;
+	unsigned url_segment_max_length;
+	unsigned url_segment_max_count;
 	char *file;		/* configuration file; NULL: options only */
 	int lines[WEIR_PARAM__MAX]; /* as in weir_conf_pool */
 	struct weir_conf_span *spans; /* rising; what is a line in this struct and those above is

@@ -55,6 +55,10 @@ struct weir_config *weir_config_free(struct weir_config *c)
 	free(c->prefixes);
 	free(c->interfaces);
 	free(c->control);
+	free(c->admin);
+	free(c->deny);
+	free(c->allow);
+	free(c->limit_action);
 	free(c->name);
 	free(c->file);
 	free(c);

@@ -11,6 +11,7 @@
 #include "weir/cache.h"
 #include "weir/endpoint.h"
 #include "weir/flow.h"
+#include "weir/limit.h"
 #include "weir/pool.h"
 #include "weir/verdict.h"
 
@@ -116,6 +117,20 @@ int weir_dataplane_cache_flush(struct weir_dataplane *dp, uint16_t pool);
 /* Flow table. */
 int weir_dataplane_flow_each(struct weir_dataplane *dp,
 			     int (*fn)(const struct weir_flow_key *k, const struct weir_flow *f, void *arg), void *arg);
+
+/* limit.c: protection. The flags of `l` are derived. */
+int weir_dataplane_limits_get(struct weir_dataplane *dp, struct weir_limits *ret);
+int weir_dataplane_limits_set(struct weir_dataplane *dp, const struct weir_limits *l);
+int weir_dataplane_acl_set(struct weir_dataplane *dp, const struct weir_acl_key *key, enum weir_acl_action action);
+int weir_dataplane_acl_remove(struct weir_dataplane *dp, const struct weir_acl_key *key); /* -ENOENT */
+int weir_dataplane_acl_clear(struct weir_dataplane *dp);
+int weir_dataplane_acl_each(struct weir_dataplane *dp,
+			    int (*fn)(const struct weir_acl_key *k, const struct weir_acl *row, void *arg), void *arg);
+/* Calls fn for each source that is known; it returns 1 when its changes shall be written back, 0, or -errno to stop. */
+int weir_dataplane_source_each(struct weir_dataplane *dp,
+			       int (*fn)(const struct weir_addr *a, struct weir_source *s, void *arg), void *arg);
+/* One counter of packets. */
+uint64_t weir_dataplane_verdict(struct weir_dataplane *dp, enum weir_verdict v);
 
 /* One line of `weir doctor`. */
 struct weir_probe {

@@ -20,6 +20,11 @@ static uint64_t sum_u64(int fd, uint32_t key)
 	return sum;
 }
 
+uint64_t weir_dataplane_verdict(struct weir_dataplane *dp, enum weir_verdict v)
+{
+	return sum_u64(bpf_map__fd(dp->skel->maps.weir_verdicts), v);
+}
+
 struct flow_counts {
 	uint64_t xdp, kernel;
 };

@@ -81,6 +81,20 @@ struct weir_request {
  * 501, 505); ret->why, ret->method and ret->minor are set, and the connection must be closed. */
 int weir_request_parse(const char *bytes, size_t count, size_t *scanned, struct weir_request *ret);
 
+/* Sizes that an administrator may set below the parser's own; HTTP.sys's MaxRequestBytes, MaxFieldLength,
+ * UrlSegmentMaxLength and UrlSegmentMaxCount. */
+struct weir_http_limits {
+	size_t head_bytes;
+	size_t field_bytes;   /* of one field line */
+	size_t segment_bytes; /* between two slashes of the path, as sent */
+	size_t segments;
+};
+
+/* Whether a parsed request is over a limit. `head`: the bytes that were parsed, with the empty line. 0: it is not; else the
+ * status to refuse with, and HTTP.sys's reason phrase in *ret_why (static). */
+unsigned weir_request_over(const struct weir_request *r, struct weir_str head, const struct weir_http_limits *l,
+			   const char **ret_why);
+
 static inline bool weir_request_has(const struct weir_request *r, enum weir_field f)
 {
 	return r->counts[f] > 0;

@@ -134,6 +134,7 @@ static void on_tick(struct sup *s)
 	}
 	sup_takeover_tick(s, false);
 	sup_service_tick();
+	sup_limits_tick(s);
 	sup_admin_start(s);
 	sup_refuser_dispatch(s);
 	sup_pools_look(s);

@@ -15,9 +15,9 @@
 
 static unsigned retry_after(enum weir_refusal r)
 {
-	return r == WEIR_REFUSAL_APP_OFFLINE || r == WEIR_REFUSAL_DISABLED || r == WEIR_REFUSAL_APP_SHUTDOWN ?
-		       RETRY_LATER_S :
-		       RETRY_SOON_S;
+	return r == WEIR_REFUSAL_APP_OFFLINE || r == WEIR_REFUSAL_DISABLED || r == WEIR_REFUSAL_APP_SHUTDOWN
+		       ? RETRY_LATER_S
+		       : RETRY_SOON_S;
 }
 
 static int put_refusal(struct sup *s, enum weir_refusal r, enum weir_verbosity v, struct weir_entry_l *value)
@@ -26,22 +26,26 @@ static int put_refusal(struct sup *s, enum weir_refusal r, enum weir_verbosity v
 	struct weir_cache_key key = { { r, v } };
 	struct weir_cache_image image = {};
 	char head[512], body[256], date[WEIR_DATE_BYTES + 1];
+	unsigned status = r == WEIR_REFUSAL_RATE ? 429 : 503;
+	const char *reason = status == 429 ? "Too Many Requests" : "Service Unavailable";
 	int n, m;
 
 	memset(date, 'D', WEIR_DATE_BYTES);
 	date[WEIR_DATE_BYTES] = '\0';
 	m = snprintf(body, sizeof(body),
-		     "<!doctype html><title>Service Unavailable</title><h2>Service Unavailable</h2><hr>"
-		     "<p>HTTP Error 503. The service is unavailable%s%s.</p>\n",
+		     "<!doctype html><title>%s</title><h2>%s</h2><hr>"
+		     "<p>HTTP Error %u. %s%s%s.</p>\n",
+		     reason, reason, status,
+		     status == 429 ? "The client sends too many requests" : "The service is unavailable",
 		     v == WEIR_VERBOSITY_FULL ? ": " : "", v == WEIR_VERBOSITY_FULL ? phrase : "");
 	n = snprintf(head, sizeof(head),
-		     "HTTP/1.1 503 Service Unavailable%s%s%s\r\nDate: %s\r\nServer: weir\r\n"
+		     "HTTP/1.1 %u %s%s%s%s\r\nDate: %s\r\nServer: weir\r\n"
 		     "Content-Type: text/html; charset=us-ascii\r\nRetry-After: %u\r\nContent-Length: %d\r\n"
 		     "Connection: keep-alive\r\n\r\n",
-		     v == WEIR_VERBOSITY_FULL ? " (" : "", v == WEIR_VERBOSITY_FULL ? phrase : "",
+		     status, reason, v == WEIR_VERBOSITY_FULL ? " (" : "", v == WEIR_VERBOSITY_FULL ? phrase : "",
 		     v == WEIR_VERBOSITY_FULL ? ")" : "", date, retry_after(r), m);
 	at = strstr(head, date);
-	image.status = 503;
+	image.status = (uint16_t)status;
 	image.head.p = head;
 	image.head.bytes = (uint16_t)n;
 	image.head.date_off = (uint16_t)(at - head);

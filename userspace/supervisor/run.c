@@ -127,6 +127,9 @@ static int start(struct sup *s)
 		return r;
 	sup_state_commit(s);
 	sup_takeover_connect(s);
+	r = sup_limits_apply(s);
+	if (r < 0)
+		return r;
 	sup_privileges_drop();
 	r = sup_routes_post(s);
 	if (r < 0)

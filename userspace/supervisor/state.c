@@ -103,6 +103,10 @@ uint64_t sup_state_digest(const struct weir_config *c, const struct weir_conf_po
 	mix(&h, text);
 	mix(&h, p->name);
 	mix_params(&h, WEIR_SCOPE_POOL, p);
+	/* what workers take from outside of their pool */
+	snprintf(text, sizeof(text), "%u %u %u %u", c->max_request_bytes, c->max_field_length, c->url_segment_max_length,
+		 c->url_segment_max_count);
+	mix(&h, text);
 	snprintf(text, sizeof(text), "%u %u", (unsigned)p->uid, (unsigned)p->gid);
 	mix(&h, text);
 	for (i = 0; i < c->listens_count; i++)

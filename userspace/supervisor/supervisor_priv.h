@@ -122,6 +122,9 @@ struct sup {
 	uint64_t loaded_ms;		   /* when this program began */
 	struct sup_program *upgrade;	   /* that takes over at the next turn of the loop; NULL: none */
 
+	uint64_t limits_log_ms;		   /* when what protection refused is logged next */
+	uint64_t limits_seen[4];
+
 	bool is_stopping;
 	bool is_reloading;		   /* once the reply is out */
 	uint64_t kill_ms;		   /* stopping: when patience ends */
@@ -220,6 +223,14 @@ void sup_queue_tick(struct sup *s, struct sup_pool *p);
 uint64_t sup_queue_depth(const struct sup *s, const struct sup_pool *p);
 uint64_t sup_queue_oldest_ms(const struct sup *s, const struct sup_pool *p);
 
+/* limit.c: protection. */
+int sup_limits_apply(struct sup *s); /* what the configuration says; logs */
+void sup_limits_tick(struct sup *s);
+json_t *sup_control_limit_show(struct sup *s, const json_t *request);
+json_t *sup_control_limit_set(struct sup *s, const json_t *request);
+json_t *sup_control_acl_list(struct sup *s, const json_t *request);
+json_t *sup_control_acl_do(struct sup *s, const json_t *request);
+
 /* refuse.c: connections to a pool without workers get a 503 here, unread. */
 int sup_refuser_new(struct sup *s);
 void sup_refuser_free(struct sup *s);
@@ -297,6 +308,7 @@ int sup_url_parse(const char *text, struct sup_url *ret, const char **ret_why);
 void sup_url_fini(struct sup_url *u);
 /* Whether a request for the URL can come in on this endpoint, and the local address it would have. */
 bool sup_url_is_for(const struct sup_url *u, const struct weir_conf_listen *l, struct weir_addr *ret_local);
+bool sup_addr_is_v4(const struct weir_addr *a);
 void sup_addr_format(const struct weir_addr *a, uint16_t port, char *buf, size_t bytes);
 
 #endif

@@ -97,9 +97,14 @@ bool sup_url_is_for(const struct sup_url *u, const struct weir_conf_listen *l, s
 	return true;
 }
 
+bool sup_addr_is_v4(const struct weir_addr *a)
+{
+	return !a->word[0] && !a->word[1] && a->word[2] == htonl(0xffff);
+}
+
 void sup_addr_format(const struct weir_addr *a, uint16_t port, char *buf, size_t bytes)
 {
-	bool is_v4 = !a->word[0] && !a->word[1] && a->word[2] == htonl(0xffff);
+	bool is_v4 = sup_addr_is_v4(a);
 	char text[INET6_ADDRSTRLEN] = "?";
 
 	(void)inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? (const void *)&a->word[3] : a, text, sizeof(text));

@@ -131,6 +131,7 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 	bool has_body = req->is_chunked || req->body_bytes > 0, is_keep_alive, is_last = rest.n == req->head_bytes;
 	enum wrk_next next;
 	const char *why;
+	unsigned status;
 
 	weir_response_reset(&t->resp);
 	c->begun_ns = weir_now_ns();
@@ -138,6 +139,12 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 	if (__atomic_load_n(&t->w->is_pressed, __ATOMIC_RELAXED) && wrk_request_is_stale(t->w, c)) {
 		wrk_limit_note(t->w, WRK_LIMIT_APP_POOL);
 		weir_response_error(&t->resp, req, 503, "AppPoolTimer", "Retry-After", WEIR_STR("1"));
+		return wrk_request_finish(t, c, false, true);
+	}
+	status = weir_request_over(req, (struct weir_str){ rest.p, req->head_bytes }, &t->w->limits, &why);
+	if (status) {
+		weir_metrics_add(setup->metrics, bad_requests, 1);
+		weir_response_error(&t->resp, req, status, why, NULL, none);
 		return wrk_request_finish(t, c, false, true);
 	}
 	if (req->form == WEIR_TARGET_ASTERISK) {
@@ -155,7 +162,7 @@ enum wrk_next wrk_request_handle(struct wrk_thread *t, struct wrk_conn *c, struc
 		if (t->w->module)
 			return wrk_module_handle(t, c, prefix, rest);
 		if (t->w->relay.codec) {
-			unsigned status = wrk_relay_begin(t, c, prefix, rest, &why);
+			status = wrk_relay_begin(t, c, prefix, rest, &why);
 
 			if (status == 0)
 				return WRK_NEXT_GONE;

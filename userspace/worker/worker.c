@@ -245,6 +245,12 @@ static void init_handler(struct wrk_worker *w)
 	};
 	int r;
 
+	w->limits = (struct weir_http_limits){
+		.head_bytes = w->setup->config->max_request_bytes,
+		.field_bytes = w->setup->config->max_field_length,
+		.segment_bytes = w->setup->config->url_segment_max_length,
+		.segments = w->setup->config->url_segment_max_count,
+	};
 	w->is_debug = pool->handler == WEIR_HANDLER_DEBUG;
 	if (pool->handler != WEIR_HANDLER_STATIC)
 		return;

@@ -251,6 +251,7 @@ struct wrk_worker {
 	const struct wrk_setup *setup;
 	struct weir_cache cache;
 	struct weir_static *files; /* NULL: the root cannot be opened, or is_debug */
+	struct weir_http_limits limits;
 	bool is_debug;		   /* the debug handler serves, not files */
 	struct weir_module_conf module_conf;
 	struct weir_worker *module; /* NULL: another handler serves */

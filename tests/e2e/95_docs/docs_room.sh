@@ -4,7 +4,7 @@
 #
 #     unshare --net --mount --pid --fork --kill-child --mount-proc docs_room.sh TREE WEIR
 #
-# What pages write to /etc, /srv, /tmp, /var and to the tree stays here: those are copy-on-write; /run and bpffs are
+# What pages write to /etc, /srv, /var and to the tree stays here: those are copy-on-write; /run, /tmp and bpffs are
 # empty. `weir` is the program WEIR. Reads lines "NUMBER BASE64", runs each command in this one shell, and answers with
 # the line "<RS>NUMBER STATUS", where STATUS is that of the first part that failed. A command that ends in & is done when
 # something new listens, and, if it is weir, answers on its control socket.
@@ -12,23 +12,30 @@ set -u
 tree=$1 weir=$2
 ready_seconds=30
 failed=0
+room=/mnt
+[[ $tree != /mnt/* ]] || room=/media
 
 make_room() {
 	local dir
-	mount -t tmpfs -o mode=755 tmpfs /mnt && mkdir -p /mnt/bin /mnt/weir /mnt/.cow || return
-	for dir in /etc /srv /tmp /var; do
+	mount -t tmpfs -o mode=755 tmpfs "$room" && mkdir -p "$room/bin" "$room/weir" "$room/.cow" || return
+	for dir in /etc /srv /var; do
 		copy_on_write "$dir" "$dir" || return
 	done
-	copy_on_write "$tree" /mnt/weir && mount -t tmpfs -o mode=755 tmpfs /run && mount -t bpf bpf /sys/fs/bpf || return
-	mkdir -p /mnt/weir/build && ln -sf "$weir" /mnt/weir/build/weir || return
-	ln -s "$weir" /mnt/bin/weir && ip link set lo up && cd /mnt/weir || return
+	copy_on_write "$tree" "$room/weir" && mount -t bpf bpf /sys/fs/bpf || return
+	mount -t tmpfs -o mode=755 tmpfs /run || return
+	case $tree in
+	/tmp/*) copy_on_write /tmp /tmp || return ;;
+	*) mount -t tmpfs -o mode=1777 tmpfs /tmp || return ;;
+	esac
+	mkdir -p "$room/weir/build" && ln -sf "$weir" "$room/weir/build/weir" || return
+	ln -s "$weir" "$room/bin/weir" && ip link set lo up && cd "$room/weir" || return
 }
 
 copy_on_write() {
 	local name
 	name=$(basename "$2")
-	mkdir "/mnt/.cow/$name" "/mnt/.cow/$name.work" && chmod --reference="$1" "/mnt/.cow/$name" &&
-		mount -t overlay overlay -o "lowerdir=$1,upperdir=/mnt/.cow/$name,workdir=/mnt/.cow/$name.work" "$2"
+	mkdir "$room/.cow/$name" "$room/.cow/$name.work" && chmod --reference="$1" "$room/.cow/$name" &&
+		mount -t overlay overlay -o "lowerdir=$1,upperdir=$room/.cow/$name,workdir=$room/.cow/$name.work" "$2"
 }
 
 listeners() {
@@ -59,8 +66,8 @@ leftovers() {
 }
 
 make_room || { printf '\036room 1\n'; exit 1; }
-export PATH=/mnt/bin:$PATH HOME=/tmp LC_ALL=C.UTF-8 TERM=dumb NO_PROXY='*' no_proxy='*'
-export -n tree weir
+export PATH=$room/bin:$PATH HOME=/tmp LC_ALL=C.UTF-8 TERM=dumb NO_PROXY='*' no_proxy='*'
+export -n tree weir room
 unset MAKEFLAGS MAKELEVEL MFLAGS
 printf '\036room 0\n'
 
@@ -69,10 +76,10 @@ trap 'failed=$?' ERR
 while read -r number text; do
 	count=$(listeners)
 	failed=0
-	base64 -d <<<"$text" >/mnt/.command
+	base64 -d <<<"$text" >"$room/.command"
 	# shellcheck disable=SC1091
-	. /mnt/.command </dev/null
-	command=$(</mnt/.command)
+	. "$room/.command" </dev/null
+	command=$(<"$room/.command")
 	if [[ $command =~ \&[[:space:]]*$ ]] && [ "$failed" = 0 ]; then
 		wait_ready "$count" "$!" "$command" || failed=1
 	fi

@@ -82,6 +82,10 @@ static inline void slot_init(struct test_slot *s, unsigned threads)
 		.text = (char *)"*", .bucket = WEIR_BUCKET_WEAK, .port = s->port, .path = (char *)"/", .pool = 1,
 	};
 	s->config = (struct weir_config){
+		.max_request_bytes = 16384,
+		.max_field_length = 16384,
+		.url_segment_max_length = 260,
+		.url_segment_max_count = 255,
 		.listens = &s->listen, .listens_count = 1, .pools = s->pools, .pools_count = 1,
 		.prefixes = s->prefixes, .prefixes_count = 1,
 	};

@@ -14,7 +14,7 @@ build="clang llvm libbpf-dev libelf-dev zlib1g-dev libxdp-dev xdp-tools bpftool 
 	node-llhttp libconfuse-dev libjansson-dev libidn2-dev libhiredis-dev libseccomp-dev libcap-ng-dev libsystemd-dev libncurses-dev media-types iproute2 curl
 	libpcre2-dev libbrotli-dev libzstd-dev libcrypt-dev libmd-dev"
 test="redis-server goaccess prometheus chromium chromium-driver python3-selenium zsh fish debhelper dpkg-dev fakeroot python3-pytest python3-pytest-xdist python3-scapy wrk tcpdump netcat-openbsd openssl ethtool libclang-rt-dev g++
-	apache2-utils brotli zstd php-fpm gunicorn uvicorn"
+	apache2-utils brotli zstd mandoc man-db nftables procps php-fpm gunicorn uvicorn"
 # where they come from elsewhere than Debian, one package has both
 command -v node >/dev/null || test+=" nodejs"
 command -v npm >/dev/null || test+=" npm"

@@ -76,8 +76,8 @@ struct weir_entry {
 	__u8 flags;	  /* enum weir_entry_flag */
 	__u8 etag_bytes;  /* 0: none */
 	__u16 url_bytes;
-	__u8 etag[WEIR_ETAG_BYTES]; /* opaque-tag with quotes, without W/; zero-padded */
-	__u8 modified[32];	    /* the value of Last-Modified, WEIR_DATE_BYTES; or zeros */
+	char etag[WEIR_ETAG_BYTES]; /* opaque-tag with quotes, without W/; zero-padded; char, so that dumps show text */
+	char modified[32];	    /* the value of Last-Modified, WEIR_DATE_BYTES; or zeros */
 
 	/* for people, and for purging */
 	__u64 created_ns;

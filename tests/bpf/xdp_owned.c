@@ -11,7 +11,7 @@ PROG_TESTS(xdp_owned);
 
 static struct prog_result result;
 
-static const struct prog_result *send(const struct packet *p, enum weir_verdict v)
+static const struct prog_result *transmit(const struct packet *p, enum weir_verdict v)
 {
 	prog_run(p, &result);
 	assert_verdict(&result, v);
@@ -23,7 +23,7 @@ static void expect_ack(const struct packet *client, const struct packet *p, enum
 {
 	struct weir_flow f;
 
-	send(p, v);
+	transmit(p, v);
 	cr_assert(prog_flow(client, &f));
 	assert_reply(&result, ACK, f.snd_nxt, f.rcv_nxt);
 	cr_assert_eq(f.rcv_nxt, client->seq);
@@ -39,7 +39,7 @@ static void expect_unchanged(const struct packet *p, enum weir_verdict v)
 	struct weir_flow before, after;
 
 	cr_assert(prog_flow(p, &before));
-	send(p, v);
+	transmit(p, v);
 	cr_assert(prog_flow(p, &after));
 	after.seen_ns = before.seen_ns;
 	cr_assert_arr_eq(&after, &before, sizeof(before));
@@ -49,9 +49,9 @@ Test(xdp_owned, acknowledgement_is_taken_note_of)
 {
 	struct packet c = prog_connect(WITH_ALL, 1460);
 
-	send(&c, WEIR_VERDICT_ACK);
+	transmit(&c, WEIR_VERDICT_ACK);
 	c.window = 0;
-	send(&c, WEIR_VERDICT_ACK);
+	transmit(&c, WEIR_VERDICT_ACK);
 }
 
 Test(xdp_owned, segment_without_ack_is_dropped)
@@ -75,7 +75,7 @@ Test(xdp_owned, older_timestamp_is_answered_and_dropped)
 	p.ts_val = c.ts_val - 0x7fffffff;
 	expect_ack(&c, &p, WEIR_VERDICT_ACK_PAWS);
 	p.ts_val = c.ts_val;
-	send(&p, WEIR_VERDICT_HANDOVER);
+	transmit(&p, WEIR_VERDICT_HANDOVER);
 }
 
 Test(xdp_owned, timestamp_of_the_next_byte_is_echoed)
@@ -84,7 +84,7 @@ Test(xdp_owned, timestamp_of_the_next_byte_is_echoed)
 	struct weir_flow f;
 
 	c.ts_val += 5;
-	send(&c, WEIR_VERDICT_ACK);
+	transmit(&c, WEIR_VERDICT_ACK);
 	cr_assert(prog_flow(&c, &f));
 	cr_assert_eq(f.ts_recent, c.ts_val);
 	p = prog_request(&p, GET);
@@ -118,7 +118,7 @@ Test(xdp_owned, rst_at_the_next_byte_ends_the_connection)
 
 		c.flags = flags[i];
 		c.ts_val = 0; /* RFC 7323 5.2: no PAWS for RST */
-		send(&c, WEIR_VERDICT_RST);
+		transmit(&c, WEIR_VERDICT_RST);
 		cr_assert_eq(prog_flows_count(), 0);
 	}
 }
@@ -202,11 +202,11 @@ Test(xdp_owned, acknowledgement_far_below_is_challenged)
 	expect_ack(&c, &p, WEIR_VERDICT_ACK_CHALLENGE_ACK);
 	prog_publish(&e);
 	p = prog_request(&c, GET);
-	prog_acknowledge(&c, &send(&p, WEIR_VERDICT_HIT)->reply);
-	send(&c, WEIR_VERDICT_ACK);
+	prog_acknowledge(&c, &transmit(&p, WEIR_VERDICT_HIT)->reply);
+	transmit(&c, WEIR_VERDICT_ACK);
 	p = c;
 	p.ack--;
-	send(&p, WEIR_VERDICT_ACK); /* an old one, late */
+	transmit(&p, WEIR_VERDICT_ACK); /* an old one, late */
 	p.ack -= 65536;
 	expect_ack(&c, &p, WEIR_VERDICT_ACK_CHALLENGE_ACK);
 }
@@ -226,7 +226,7 @@ Test(xdp_owned, whatever_is_beyond_a_hole_gets_a_duplicate_ack)
 		if (flags[i] & FIN)
 			expect_ack(&c, &p, WEIR_VERDICT_ACK_OUT_OF_ORDER);
 		else
-			send(&p, WEIR_VERDICT_ACK);
+			transmit(&p, WEIR_VERDICT_ACK);
 	}
 }
 
@@ -245,7 +245,7 @@ Test(xdp_owned, request_for_a_worker_goes_up_with_what_is_known)
 	struct packet c = prog_connect(0, 1460), p = prog_request(&c, GET);
 	struct weir_flow f;
 
-	send(&p, WEIR_VERDICT_HANDOVER);
+	transmit(&p, WEIR_VERDICT_HANDOVER);
 	assert_miss(&result, WEIR_MISS_NOT_CACHED);
 	cr_assert_eq(result.meta.kind, PROG_META_HANDOVER);
 	cr_assert_eq(result.meta.seq, p.seq);
@@ -270,7 +270,7 @@ Test(xdp_owned, request_with_urgent_data_or_fin_is_a_workers)
 		struct packet c = prog_connect(0, 1460), p = prog_request(&c, GET);
 
 		p.flags |= flags[i];
-		send(&p, WEIR_VERDICT_HANDOVER);
+		transmit(&p, WEIR_VERDICT_HANDOVER);
 		assert_miss(&result, WEIR_MISS_TCP_FLAGS);
 		prog_flow_remove(&c);
 	}
@@ -288,7 +288,7 @@ Test(xdp_owned, request_with_ecn_flags_is_a_workers)
 		struct packet c = prog_connect(0, 1460), p = prog_request(&c, GET);
 
 		p.flags |= flags[i];
-		send(&p, WEIR_VERDICT_HANDOVER);
+		transmit(&p, WEIR_VERDICT_HANDOVER);
 		prog_flow_remove(&c);
 	}
 }
@@ -309,7 +309,7 @@ Test(xdp_owned, request_with_an_unknown_tcp_option_is_a_workers)
 
 		p.raw_options = options[i].bytes;
 		p.raw_option_bytes = options[i].count;
-		send(&p, WEIR_VERDICT_HANDOVER);
+		transmit(&p, WEIR_VERDICT_HANDOVER);
 		prog_flow_remove(&c);
 	}
 }
@@ -324,7 +324,7 @@ Test(xdp_owned, duplicate_sack_in_a_request_is_no_obstacle)
 	prog_publish(&e);
 	p.raw_options = dsack;
 	p.raw_option_bytes = sizeof(dsack);
-	send(&p, WEIR_VERDICT_HIT);
+	transmit(&p, WEIR_VERDICT_HIT);
 }
 
 Test(xdp_owned, repeated_request_tries_the_handover_again)
@@ -333,7 +333,7 @@ Test(xdp_owned, repeated_request_tries_the_handover_again)
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		send(&p, WEIR_VERDICT_HANDOVER);
+		transmit(&p, WEIR_VERDICT_HANDOVER);
 		cr_assert_eq(result.meta.kind, PROG_META_HANDOVER);
 	}
 }
@@ -344,7 +344,7 @@ Test(xdp_owned, packets_behind_a_pending_handover_wait_for_it)
 	struct packet c = prog_connect(0, 1460), p = prog_request(&c, GET);
 	size_t i;
 
-	send(&p, WEIR_VERDICT_HANDOVER);
+	transmit(&p, WEIR_VERDICT_HANDOVER);
 	for (i = 0; i < ARRAY_SIZE(flags); i++) {
 		p = c;
 		p.flags = flags[i];
@@ -363,9 +363,9 @@ Test(xdp_owned, request_that_became_a_hit_is_still_handed_over)
 	struct packet c = prog_connect(0, 1460), p = prog_request(&c, GET);
 	struct prog_entry e = {};
 
-	send(&p, WEIR_VERDICT_HANDOVER); /* and the kernel may be making the socket at this moment */
+	transmit(&p, WEIR_VERDICT_HANDOVER); /* and the kernel may be making the socket at this moment */
 	prog_publish(&e);
-	send(&p, WEIR_VERDICT_HANDOVER);
+	transmit(&p, WEIR_VERDICT_HANDOVER);
 	cr_assert_eq(result.miss, WEIR_MISS_PENDING);
 }
 
@@ -376,12 +376,12 @@ Test(xdp_owned, nothing_unacknowledged_is_handed_over)
 	struct packet answer;
 
 	prog_publish(&e);
-	answer = send(&p, WEIR_VERDICT_HIT)->reply;
+	answer = transmit(&p, WEIR_VERDICT_HIT)->reply;
 	p = prog_request(&c, "GET /other HTTP/1.1\r\nHost: " HOST "\r\n\r\n");
 	p.seq = answer.ack;
 	expect_unchanged(&p, WEIR_VERDICT_DROP_EARLY);
 	p.ack = answer.seq + (uint32_t)answer.payload_bytes;
-	send(&p, WEIR_VERDICT_HANDOVER);
+	transmit(&p, WEIR_VERDICT_HANDOVER);
 	cr_assert_eq(result.meta.ack, p.ack);
 }
 
@@ -391,7 +391,7 @@ Test(xdp_owned, cached_request_before_the_last_answer_is_acknowledged_waits)
 	struct prog_entry e = {};
 
 	prog_publish(&e);
-	send(&p, WEIR_VERDICT_HIT);
+	transmit(&p, WEIR_VERDICT_HIT);
 	p.seq += (uint32_t)p.payload_bytes;
 	expect_unchanged(&p, WEIR_VERDICT_DROP_EARLY);
 }
@@ -403,5 +403,5 @@ Test(xdp_owned, endpoint_of_a_flow_is_its_own)
 	uint32_t id = ENDPOINT4;
 
 	prog_put(prog.ep_by_id, &id, &off);
-	send(&c, WEIR_VERDICT_PASS_NOT_OURS);
+	transmit(&c, WEIR_VERDICT_PASS_NOT_OURS);
 }

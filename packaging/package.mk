@@ -22,6 +22,7 @@ install: $(BUILD)/weir
 	$(Q)$(call put,644,$(BUILD)/completion.bash,$(PREFIX)/share/bash-completion/completions/weir)
 	$(Q)$(call put,644,$(BUILD)/completion.zsh,$(PREFIX)/share/zsh/vendor-completions/_weir)
 	$(Q)$(call put,644,$(BUILD)/completion.fish,$(PREFIX)/share/fish/vendor_completions.d/weir.fish)
+	$(Q)install -d $(DESTDIR)/var/log/weir
 	$(Q)$(call put,644,packaging/weir.service,$(UNITDIR)/weir.service)
 	$(Q)$(call put,644,packaging/weir.socket,$(UNITDIR)/weir.socket)
 	$(Q)$(call put,644,packaging/weir.logrotate,$(SYSCONFDIR)/logrotate.d/weir)

@@ -24,7 +24,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from harness import net, servers
 from instance import PROGRAM, Site, Weir
 
-TEST_SECONDS = 150
+TEST_SECONDS = 200
 numbers = itertools.count()
 
 

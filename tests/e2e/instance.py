@@ -21,7 +21,8 @@ PORT = 8080
 
 def run(*command, check=True, **options):
     """subprocess.run() with text output; an error shows what the program said."""
-    done = subprocess.run([str(word) for word in command], text=True, capture_output=True, timeout=60, **options)
+    options.setdefault("timeout", 60)
+    done = subprocess.run([str(word) for word in command], text=True, capture_output=True, **options)
     assert not check or done.returncode == 0, f"{' '.join(map(str, command))}: {done.stdout}{done.stderr}"
     return done
 

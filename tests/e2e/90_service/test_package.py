@@ -97,8 +97,9 @@ class Load(threading.Thread):
                 self.requests += 1
 
 
+@pytest.mark.alone
 def test_the_package_lives_its_life_and_leaves_nothing(machine, tmp_path):
-    built = run("make", "-s", "-C", TREE, "deb", f"BUILD={BUILD}").stdout.split()
+    built = run("make", "-s", "-C", TREE, "deb", f"BUILD={BUILD}", timeout=130).stdout.split()
     package = next(TREE / path for path in built if "dbgsym" not in path)
     newer, version, new = next_version(package, tmp_path / "next")
 

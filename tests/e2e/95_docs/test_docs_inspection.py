@@ -7,7 +7,7 @@ import docs_pages
 from instance import PINS, run
 
 PROGRAMS = {"weir_xdp", "weir_tc", "weir_steer", "weir_sock"}
-UNTYPED = {"array_of_maps", "hash_of_maps", "reuseport_sockarray"}  # the kernel takes no BTF for their values
+UNTYPED = {"array_of_maps", "hash_of_maps", "reuseport_sockarray", "ringbuf"}  # the kernel takes no BTF for their values
 
 
 def pins(instance):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """The admin endpoint: metrics that Prometheus accepts, the status page in a browser, and what it must not do."""
+import contextlib
 import json
 import os
 import pathlib
@@ -98,25 +99,37 @@ def test_silent_clients_do_not_lock_others_out(instance):
 
 def admin_pid(instance):
     for pid in instance.processes():
-        if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "weir-admin":
-            return pid
+        with contextlib.suppress(OSError):
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "weir-admin":
+                return pid
     return None
 
 
+def healthy(instance):
+    return instance.curl(f"http://127.0.0.1:{ADMIN}/health", check=False).stdout == "ok\n"
+
+
+def serving_admin_pid(instance):
+    """The process names itself, and gives up its rights, after it was forked."""
+    wait_for("the admin process serves", lambda: healthy(instance))
+    return admin_pid(instance)
+
+
 def test_the_process_has_no_rights(instance):
-    status = pathlib.Path(f"/proc/{admin_pid(instance)}/status").read_text()
+    pid = serving_admin_pid(instance)
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert fields["Uid"].split()[0] != "0" and int(fields["CapEff"], 16) == 0
     assert fields["NoNewPrivs"] == "1" and fields["Seccomp"] == "2"
-    opened = [os.readlink(f) for f in pathlib.Path(f"/proc/{admin_pid(instance)}/fd").iterdir()]
+    opened = [os.readlink(f) for f in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
     assert not [name for name in opened if "bpf" in name]
 
 
 def test_a_killed_admin_process_is_started_again(instance):
-    first = admin_pid(instance)
+    first = serving_admin_pid(instance)
     os.kill(first, signal.SIGKILL)
     wait_for("another one serves", lambda: admin_pid(instance) not in (None, first), timeout=15)
-    wait_for("it answers", lambda: instance.curl(f"http://127.0.0.1:{ADMIN}/health", check=False).stdout == "ok\n")
+    wait_for("it answers", lambda: healthy(instance))
 
 
 def test_status_as_json(instance):
